@@ -1,0 +1,87 @@
+import Glibc
+
+/// A typed index: only `ID<Slab>` finds a `Slab` in a `Buffer<Slab>`, so indices cannot be mixed.
+@frozen public struct ID<Of>: BitwiseCopyable, Hashable, Sendable {
+  @usableFromInline let raw: Int32
+  @inlinable public init(_ index: Int) { raw = Int32(truncatingIfNeeded: index) }
+  @inlinable public var index: Int { Int(raw) }
+  /// What a link holds when it leads nowhere.
+  @inlinable public static var none: ID { ID(-1) }
+  @inlinable public var isNone: Bool { raw < 0 }
+}
+
+/// Owned storage: no reference count, no uniqueness check, no exclusivity check.
+///
+/// The only file of the model with unsafe code. Bounds are checked in release builds too.
+@frozen @safe public struct Buffer<Element: BitwiseCopyable>: ~Copyable {
+  @usableFromInline var base: UnsafeMutablePointer<Element>
+  @usableFromInline var size: Int
+  @inlinable public var count: Int { size }
+
+  /// Storage for `count` elements, all equal to `value`.
+  @inlinable public init(_ count: Int, _ value: Element) {
+    unsafe base = .allocate(capacity: max(count, 1))
+    unsafe base.initialize(repeating: value, count: count)
+    size = count
+  }
+
+  /// Storage for `count` elements whose bytes are all zero, which costs no memory until touched.
+  ///
+  /// For tables with a record a page of the emulated machine. The caller knows that all zero bytes
+  /// are a good `Element`.
+  public static func zeroed(_ count: Int) -> Buffer {
+    let bytes = unsafe calloc(max(count, 1), MemoryLayout<Element>.stride)
+    guard let bytes = unsafe bytes else { preconditionFailure("the host is out of memory") }
+    return unsafe Buffer(base: bytes.bindMemory(to: Element.self, capacity: count), count: count)
+  }
+
+  @usableFromInline init(base: UnsafeMutablePointer<Element>, count: Int) {
+    unsafe self.base = base
+    size = count
+  }
+
+  @inlinable deinit { unsafe free(base) }
+
+  /// An independent copy. Complexity: O(`count`), one block move.
+  public func clone() -> Buffer {
+    let copy = UnsafeMutablePointer<Element>.allocate(capacity: max(count, 1))
+    unsafe copy.update(from: base, count: count)
+    return unsafe Buffer(base: copy, count: count)
+  }
+
+  /// Makes room for `newCount` elements; the new ones are equal to `value`. Never shrinks.
+  ///
+  /// - Complexity: O(`newCount`) when it grows, so let callers double.
+  public mutating func grow(to newCount: Int, _ value: Element) {
+    guard newCount > count else { return }
+    let bytes = newCount * MemoryLayout<Element>.stride
+    guard let moved = unsafe realloc(base, bytes) else {
+      preconditionFailure("the host is out of memory")
+    }
+    unsafe base = moved.bindMemory(to: Element.self, capacity: newCount)
+    unsafe (base + count).initialize(repeating: value, count: newCount - count)
+    size = newCount
+  }
+
+  public subscript(index: Int) -> Element {
+    @inlinable @inline(__always) unsafeAddress {
+      precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+      return unsafe UnsafePointer(base + index)
+    }
+    @inlinable @inline(__always) unsafeMutableAddress {
+      precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+      return unsafe base + index
+    }
+  }
+
+  public subscript(id: ID<Element>) -> Element {
+    @inlinable @inline(__always) unsafeAddress {
+      precondition(UInt(bitPattern: id.index) < UInt(bitPattern: count))
+      return unsafe UnsafePointer(base + id.index)
+    }
+    @inlinable @inline(__always) unsafeMutableAddress {
+      precondition(UInt(bitPattern: id.index) < UInt(bitPattern: count))
+      return unsafe base + id.index
+    }
+  }
+}
