@@ -1,0 +1,4 @@
+/// One emulated CPU.
+package struct CPU: BitwiseCopyable {
+  package init() {}
+}
