@@ -9,7 +9,7 @@ public struct EventFormat: Sendable {
       case unsigned, signed, pointer
       /// A GFP mask, shown by name where a format has names for it.
       case gfp
-      /// A number that `TraceNames` turns into a string.
+      /// An index into `TraceTable.names`.
       case name
     }
     public let name: String
@@ -25,9 +25,23 @@ public struct EventFormat: Sendable {
       (self.width, self.kind) = (width, kind)
     }
 
+    /// A copy of `record` with this field set to `value`'s low bits.
+    public func setting(_ value: UInt64, in record: ProbeRecord) -> ProbeRecord {
+      let mask = (width < 64 ? 1 << UInt64(width) - 1 : UInt64.max) << UInt64(shift)
+      let bits = value << UInt64(shift) & mask
+      var copy = record
+      switch word {
+      case 0: copy.a = copy.a & ~mask | bits
+      case 1: copy.b = copy.b & ~mask | bits
+      default: copy.c = copy.c & ~mask | bits
+      }
+      return copy
+    }
+
     /// The field's bits in a record; a `signed` one is extended.
     public func value(in record: ProbeRecord) -> UInt64 {
-      let word = [record.a, record.b, record.c][self.word] >> UInt64(shift)
+      let whole = word == 0 ? record.a : word == 1 ? record.b : record.c
+      let word = whole >> UInt64(shift)
       guard width < 64 else { return word }
       let bits = word & (1 << UInt64(width) - 1)
       guard kind == .signed, bits >> UInt64(width - 1) == 1 else { return bits }
@@ -35,25 +49,38 @@ public struct EventFormat: Sendable {
     }
   }
 
-  /// Where an event is drawn.
+  /// Where an event is drawn, and what follows from it.
+  ///
+  /// Pairs nest by lane and CPU: an exit or end closes what was opened last. What a window cuts
+  /// through is mended by the exporter, so a probe need not care where its window lies.
   public enum Track: Sendable, Equatable {
     /// A tracepoint of the kernel: a raw event of its CPU, under the kernel's own name.
     case tracepoint
+    /// Tracepoints that come in pairs, as `irq_handler_entry` and `irq_handler_exit` do. The exit
+    /// that a window cuts off gets the values of the entry's fields of the same name.
+    case entry(lane: String)
+    case exit(lane: String)
+    /// The tracepoint with which a CPU goes over from thread `prev_pid` to thread `next_pid`.
+    case threadSwitch
     /// A slice on the CPU's track called `lane`. The field `label` of kind `.name` names the
-    /// slice if there is one, else the event's own name does. Slices of one lane and CPU nest.
+    /// slice if there is one, else the event's own name does. Other fields become its arguments.
     case begin(lane: String)
     case end(lane: String)
-    /// A point on the CPU's track called `lane`.
+    /// A point on the CPU's track called `lane`; named like a slice.
     case instant(lane: String)
-    /// A begin that an arrow leaves, or an arrow arrives at. The first field called `flow` is the
-    /// arrow's number: one number, one source, one target.
+    /// A begin that an arrow leaves, or an arrow arrives at. The field called `flow` is the arrow's
+    /// number: one number, one source, one target, never used again.
     case flowOut(lane: String)
     case flowIn(lane: String)
+    /// An instant that an arrow leaves: for a slice that many arrows leave, one target each.
+    case instantOut(lane: String)
     /// A value over time. The field `value` is the value, the field `label` (if any) says of what.
+    /// Records of a CPU and records of none (`cpu` below zero) are separate counters.
     case counter(unit: String)
   }
 
   public let name: String
+  /// The kernel's trace system (`kmem`, `sched`, `vmalloc`); the category of slices.
   public let system: String
   public let fields: [Field]
   public let track: Track
@@ -61,6 +88,9 @@ public struct EventFormat: Sendable {
   public init(_ name: String, system: String, track: Track, fields: [Field]) {
     (self.name, self.system, self.track, self.fields) = (name, system, track, fields)
   }
+
+  /// The first field of that name.
+  public func field(_ name: String) -> Field? { fields.first { $0.name == name } }
 }
 
 /// One thing that happened. 40 bytes.
