@@ -2,6 +2,13 @@
 ///
 /// CPUs and nodes are numbered densely from 0 in the order of their OS numbers; `osNumber` keeps
 /// what the firmware called them. Disallowed and offline CPUs and nodes are not in it.
+///
+/// Invariants, verified by `checkInvariants()`:
+/// 1. OS numbers of CPUs ascend, and so do those of nodes; there is at least one of each;
+/// 2. cores, LLC domains, dies and packages are numbered without holes in the order of their
+///    first CPUs; the threads of a core are 0, 1, … in the order of its CPUs;
+/// 3. distances are square, `Defaults.localDistance` on the diagonal and more elsewhere;
+/// 4. a node has CPUs exactly when it is some CPU's own.
 public struct MachineDescription: Sendable, Equatable {
   public struct CPU: Sendable, Equatable {
     /// What the OS calls it: numbers may be sparse.
@@ -32,9 +39,13 @@ public struct MachineDescription: Sendable, Equatable {
     public var memoryBytes: UInt64
     /// Whether some CPU has it as local node. Memory-only nodes (NVM, HBM, CXL) have none.
     public var hasCPUs: Bool
+    /// The CPUs it is built next to, as indices into `cpus`, ascending: those whose local node it
+    /// is and, for a memory-only node, those it would serve. Empty when nobody knows.
+    public var locality: [Int]
 
-    public init(osNumber: Int, memoryBytes: UInt64, hasCPUs: Bool) {
+    public init(osNumber: Int, memoryBytes: UInt64, hasCPUs: Bool, locality: [Int] = []) {
       (self.osNumber, self.memoryBytes, self.hasCPUs) = (osNumber, memoryBytes, hasCPUs)
+      self.locality = locality
     }
   }
 
