@@ -1,4 +1,107 @@
-/// One emulated CPU.
+import Simulation
+
+package typealias ContextID = ID<Context>
+
+/// What a CPU is doing between two events, which decides whether an interrupt may cut in.
+package enum Activity: UInt8, BitwiseCopyable {
+  case idle, computing, indivisible
+  /// At a step boundary, with a held step to perform at the scheduled time.
+  case asking
+  /// Parked: they keep their place in a queue, and end by a hand-over or a signal.
+  case queuedForLock, awaitingSignal
+  /// Changing tasks.
+  case switching
+}
+
+/// One emulated CPU: where it is in its stacks, and which interrupts are on their way to it.
 package struct CPU: BitwiseCopyable {
+  /// Contexts a CPU can stack: task, softirq, hardirq, NMI.
+  static let contextsMax = 4
+  /// Frames of its interrupt stack, over all contexts above the task. Unit: frames.
+  static let framesMax = 40
+
+  /// The top frame, an index into the machine's frames; one below the base when there is none.
+  var top: Int32 = 0
+  var depth: Int8 = 0
+  var activity = Activity.idle
+  /// Nested reasons why interrupts are off. Kernel: the flags of `local_irq_save()`, counted.
+  package internal(set) var irqsOff: UInt8 = 0
+  /// Something wants this CPU at its next step boundary: a latched vector, a due task switch.
+  var attention: UInt8 = 0
+  /// Vectors that have arrived and wait to be taken, one bit each.
+  var latched: UInt8 = 0
+  var softirqs: UInt16 = 0
+  /// Locks held by the running context.
+  var category = TimeCategory.idle
+  /// The function that runs, for accounting.
+  package var path = PathName.idle
+  package internal(set) var preemptCount = PreemptCount()
+  /// What the step that is under way will answer.
+  var answer = Reply.none
+  /// Accounted up to here.
+  var since = Instant.zero
+  package internal(set) var current = TaskID.none
+  var runFirst = TaskID.none
+  var runLast = TaskID.none
+  /// Device interrupts that have arrived, one bit a source.
+  var deviceSources: UInt32 = 0
+  /// When each IPI arrives next. One slot is exact: a vector on its way is not sent again.
+  var arrivals = InlineArray<2, Instant>(repeating: .never)
+  /// The steps of this CPU so far, hashed in order.
+  var fingerprint = Fingerprint()
   package init() {}
+
+  static let wantsInterrupt: UInt8 = 1
+  static let wantsSwitch: UInt8 = 2
+
+  var wantsSwitch: Bool { attention & CPU.wantsSwitch != 0 }
+  @inline(__always) var mustTakeInterrupt: Bool { latched != 0 && irqsOff == 0 }
+  var mustSwitch: Bool {
+    attention & CPU.wantsSwitch != 0 && depth == 0 && irqsOff == 0 && !preemptCount.inAtomic
+  }
+  var nextArrival: Instant { min(arrivals[0], arrivals[1]) }
+  /// Whether a task may sleep here. Kernel: the test of `__might_resched()`.
+  package var maySleep: Bool { depth == 0 && irqsOff == 0 && !preemptCount.inAtomic }
+}
+
+/// One level of a CPU's context stack; what it says is true while something runs above it.
+package struct Context: BitwiseCopyable {
+  package enum Level: UInt8, BitwiseCopyable { case task, softirq, hardirq, nmi }
+  /// What an interrupted context was at, and so how it goes on.
+  enum Pause: BitwiseCopyable {
+    /// Computing, with so much left to do.
+    case computing(left: Duration)
+    /// Spinning; its place in any queue is kept.
+    case parked(Activity)
+    /// What it spun for came, or comes, at this time.
+    case ready(at: Instant)
+    /// At a step boundary, with the held step still to perform.
+    case asking
+    case idle
+  }
+  package var level = Level.task
+  var pause = Pause.idle
+  /// The accounting of the paused context.
+  var category = TimeCategory.idle
+  var path = PathName.idle
+  var held = Step.condResched
+  /// Frames below this context end here, and its top frame while it is covered.
+  var base: Int32 = 0
+  var top: Int32 = 0
+  /// Since when it waits for a lock.
+  var waitingSince = Instant.zero
+}
+
+extension CPUID {
+  /// Two leaves a CPU; at one time an interrupt goes before the program.
+  @inline(__always) var interruptLeaf: Int { index &* 2 }
+  @inline(__always) var programLeaf: Int { index &* 2 &+ 1 }
+  @inline(__always) func context(_ depth: Int8) -> ContextID {
+    ContextID(index &* CPU.contextsMax &+ Int(depth))
+  }
+}
+
+extension ContextID {
+  @inline(__always) package var cpu: CPUID { CPUID(index / CPU.contextsMax) }
+  @inline(__always) var depth: Int8 { Int8(truncatingIfNeeded: index % CPU.contextsMax) }
 }

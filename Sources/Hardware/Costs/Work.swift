@@ -1,0 +1,47 @@
+/// The kinds of private computing that kernel paths ask for. A path names the work, a cost file
+/// the time: `slubAllocFast` is the line `slub_alloc_fast` of a `.costs` file.
+///
+/// To add one: a case here, its line in each file of `Costs/Files`, its category in
+/// `Kernel/Engine/TimeCategory.swift`. The compiler and the loader name what is missing.
+@frozen public enum Work: UInt8, CaseIterable, BitwiseCopyable, Sendable {
+  // Slab allocator.
+  case slubAllocFast, slubFreeFast, slubSlowStep, slubFreeSlow, slubListEdit, slubInitObject
+  case kmallocLookup
+  // Page allocator.
+  case pcpListOp, buddyStep, watermarkCheck, clearPage, zeroLine
+  // vmalloc, page tables, TLB.
+  case treeStep, listEdit, pteWrite, pteClear, tablePage
+  case invlpg, tlbFlushAll, tlbMissWalkStep, tlbHit, memoryAccess
+  // Interrupts, cross-CPU calls, scheduling.
+  case callQueued, callFunctionEntry, softirqEntry, workQueueOp, wakeUp
+}
+
+/// The times of the hardware and of the engine's own steps, by the same rule.
+@frozen public enum Primitive: UInt8, CaseIterable, BitwiseCopyable, Sendable {
+  /// Access to a line that is in the own cache, and one with an atomic operation.
+  case cacheHit, atomicHit
+  /// A line from the last-level cache that another CPU under it has or shares.
+  case lineSameCore, lineSameLlc, lineSameSocket, lineOtherSocket
+  case memoryLocal, memoryRemote
+  /// Uncontended lock and unlock beyond the line's own time, and what a hand-over adds to it.
+  case lockHandOff
+  case interruptEntry, interruptExit, icrWrite, ipiSameSocket, ipiOtherSocket
+  case contextSwitch, wakeupLatency
+}
+
+extension Work {
+  /// The name of its line in a cost file.
+  public var key: String { snakeCase("\(self)") }
+}
+extension Primitive {
+  /// The name of its line in a cost file.
+  public var key: String { snakeCase("\(self)") }
+}
+
+private func snakeCase(_ name: String) -> String {
+  var key = ""
+  for character in name {
+    if character.isUppercase { key += "_" + character.lowercased() } else { key.append(character) }
+  }
+  return key
+}

@@ -1,0 +1,15 @@
+/// What kind of lock a lock is: lockdep's class. Order and irq use are checked by class.
+package enum LockClass: UInt8, CaseIterable, BitwiseCopyable, Sendable {
+  case workload
+  case listLock, slabMutex
+  case zoneLock, pcpLock
+  case vmapBusy, vmapLazy, vmapPool, freeVmapArea, vmapPurge, pageTable
+
+  /// Whether a waiter sleeps.
+  package var isMutex: Bool {
+    switch self {
+    case .slabMutex, .vmapPurge: true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,202 @@
+import Hardware
+import Simulation
+
+package typealias LockID = ID<Lock>
+
+/// A lock that is handed on in the order of asking.
+///
+/// Kernel: kernel/locking/qspinlock.c and kernel/locking/mutex.c (6.12). Not modelled: the pending
+/// bit's shorter hand-over; a mutex's optimistic spinning and stealing (ours hands over).
+package struct Lock: BitwiseCopyable {
+  package let name: Int32
+  package let lockClass: LockClass
+  let line: LineID
+  /// The context that has it; for a mutex, that of its task.
+  package internal(set) var holder = ContextID.none
+  var first = ContextID.none
+  var last = ContextID.none
+  /// For a mutex: tasks instead of contexts.
+  var firstTask = TaskID.none
+  var lastTask = TaskID.none
+  var holderTask = TaskID.none
+  var acquiredAt = Instant.zero
+  package internal(set) var acquisitions: UInt64 = 0
+  package internal(set) var contended: UInt64 = 0
+  package internal(set) var waitTotal = Duration.zero
+  package internal(set) var waitMax = Duration.zero
+  package internal(set) var holdTotal = Duration.zero
+  package internal(set) var holdMax = Duration.zero
+}
+
+/// All locks, and the queue node of each context (the kernel has four a CPU, for the same use).
+///
+/// Mechanism: it knows the order of owners, what each context holds, and lockdep's two rules. It
+/// knows no time but what its statistics are told. Invariants:
+/// 1. who waits is in one queue, and only a held lock has a queue;
+/// 2. a context holds what it acquired and did not release, at most `heldMax` locks;
+/// 3. `after[A]` has the bit of class B once B was taken while A was held.
+package struct Locks: ~Copyable {
+  /// Locks one context may hold at a time.
+  static let heldMax = 8
+
+  package internal(set) var locks: Pool<Lock>
+  var next: Buffer<ContextID>
+  /// For each context, the locks it holds, bottom first, and how many.
+  var held: Buffer<LockID>
+  var heldCount: Buffer<UInt8>
+  /// Lockdep: classes taken while a class was held, one bit each; and the irq use of each class.
+  var after: Buffer<UInt64>
+  var takenInHardIRQ: UInt64
+  var takenWithIRQsOn: UInt64
+  package private(set) var names: LockNames
+
+  init(contextCount: Int) {
+    let blank = Lock(name: 0, lockClass: .workload, line: .none)
+    locks = Pool(capacity: 256, blank: blank)
+    next = Buffer(contextCount, .none)
+    held = Buffer(contextCount * Locks.heldMax, .none)
+    heldCount = Buffer(contextCount, 0)
+    after = Buffer(64, 0)
+    (takenInHardIRQ, takenWithIRQsOn) = (0, 0)
+    names = LockNames()
+  }
+
+  private init(cloning other: borrowing Locks) {
+    locks = other.locks.clone()
+    next = other.next.clone()
+    held = other.held.clone()
+    heldCount = other.heldCount.clone()
+    after = other.after.clone()
+    (takenInHardIRQ, takenWithIRQsOn) = (other.takenInHardIRQ, other.takenWithIRQsOn)
+    names = other.names
+  }
+  func clone() -> Locks { Locks(cloning: self) }
+
+  /// A new lock with a line of its own. `name` is what reports and timelines show.
+  package mutating func make(
+    _ lockClass: LockClass, name: String, lines: inout CacheLines, node: Int = 0
+  ) -> LockID {
+    let line = lines.make(node: node)
+    return locks.take(Lock(name: names.add(name), lockClass: lockClass, line: line))
+  }
+
+  /// Gives a lock back that nobody holds.
+  package mutating func give(_ lock: LockID, lines: inout CacheLines) {
+    precondition(locks[lock].holder.isNone, "a lock is given back while held")
+    lines.give(locks[lock].line)
+    locks.give(lock)
+  }
+
+  package func name(of lock: LockID) -> String { names.all[Int(locks[lock].name)] }
+
+  @inline(__always) package func isHeld(_ lock: LockID) -> Bool { !locks.items[lock].holder.isNone }
+
+  /// Whether a context of `cpu` holds `lock`: the proof that a list may be edited.
+  package func isHeld(_ lock: LockID, on cpu: CPUID) -> Bool {
+    let holder = locks.items[lock].holder
+    return !holder.isNone && holder.cpu == cpu
+  }
+
+  /// Takes `lock` if it is free. Returns: whether it was taken.
+  @inline(__always)
+  mutating func take(_ lock: LockID, by taker: ContextID, at now: Instant) -> Bool {
+    guard locks.items[lock].holder.isNone else { return false }
+    own(lock, taker, at: now)
+    return true
+  }
+
+  @inline(__always)
+  private mutating func own(_ lock: LockID, _ owner: ContextID, at now: Instant) {
+    locks.items[lock].holder = owner
+    locks.items[lock].acquiredAt = now
+    locks.items[lock].acquisitions &+= 1
+    let count = Int(heldCount[owner.index])
+    precondition(count < Locks.heldMax, "one context holds more locks than there is room for")
+    held[owner.index &* Locks.heldMax &+ count] = lock
+    heldCount[owner.index] = UInt8(count &+ 1)
+  }
+
+  /// Joins the queue of `lock`.
+  mutating func wait(for lock: LockID, _ waiter: ContextID) {
+    locks.items[lock].contended += 1
+    next[waiter.index] = .none
+    if locks.items[lock].first.isNone {
+      locks.items[lock].first = waiter
+    } else {
+      next[locks.items[lock].last.index] = waiter
+    }
+    locks.items[lock].last = waiter
+  }
+
+  /// Gives `lock` up. Returns: who waits first and has it now, `none` when nobody waited.
+  @inline(__always)
+  mutating func release(_ lock: LockID, by holder: ContextID, at now: Instant) -> ContextID {
+    drop(lock, holder, at: now)
+    let heir = locks.items[lock].first
+    guard !heir.isNone else { return heir }
+    locks.items[lock].first = next[heir.index]
+    own(lock, heir, at: now)
+    return heir
+  }
+
+  @inline(__always)
+  mutating func drop(_ lock: LockID, _ holder: ContextID, at now: Instant) {
+    precondition(locks.items[lock].holder == holder, "released by one who does not hold it")
+    locks.items[lock].holder = .none
+    let length = now - locks.items[lock].acquiredAt
+    locks.items[lock].holdTotal += length
+    if length > locks.items[lock].holdMax { locks.items[lock].holdMax = length }
+    var place = Int(heldCount[holder.index]) &- 1
+    let base = holder.index &* Locks.heldMax
+    var above = held[base &+ place]
+    while above != lock {
+      place &-= 1
+      swap(&above, &held[base &+ place])
+    }
+    heldCount[holder.index] &-= 1
+  }
+
+  /// Notes that a wait for `lock` took `length`.
+  mutating func noteWait(_ lock: LockID, _ length: Duration) {
+    locks.items[lock].waitTotal += length
+    if length > locks.items[lock].waitMax { locks.items[lock].waitMax = length }
+  }
+
+  /// Lockdep's rules for taking `lock` now. Returns: the rule that it breaks, seen for the first
+  /// time for this pair of classes.
+  @inline(__always)
+  mutating func check(
+    _ lock: LockID, by taker: ContextID, irqsOn: Bool, inHardIRQ: Bool
+  ) -> Violation.Kind? {
+    let bit: UInt64 = 1 << UInt64(locks.items[lock].lockClass.rawValue)
+    if inHardIRQ { takenInHardIRQ |= bit } else if irqsOn { takenWithIRQsOn |= bit }
+    guard heldCount[taker.index] != 0 else { return nil }
+    return checkOrder(lock, taker, bit)
+  }
+
+  private mutating func checkOrder(
+    _ lock: LockID, _ taker: ContextID, _ bit: UInt64
+  ) -> Violation.Kind? {
+    var broken: Violation.Kind?
+    let mine = Int(locks.items[lock].lockClass.rawValue)
+    for place in 0..<Int(heldCount[taker.index]) {
+      let other = locks.items[held[taker.index * Locks.heldMax + place]].lockClass.rawValue
+      guard Int(other) != mine, after[Int(other)] & bit == 0 else { continue }
+      if after[mine] & 1 << UInt64(other) != 0 { broken = .lockOrder }
+      after[Int(other)] |= bit
+    }
+    return broken
+  }
+
+  /// How many locks a context holds.
+  @inline(__always) func count(heldBy context: ContextID) -> Int { Int(heldCount[context.index]) }
+}
+
+/// Names of locks: many locks, few names a run, never looked up on a hot path.
+package struct LockNames: Sendable {
+  package private(set) var all: [String] = []
+  mutating func add(_ name: String) -> Int32 {
+    all.append(name)
+    return Int32(all.count - 1)
+  }
+}

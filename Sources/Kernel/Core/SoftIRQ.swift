@@ -1,0 +1,127 @@
+import Hardware
+import Simulation
+
+/// A deferred handler that runs above tasks and below hardirqs. Kernel: include/linux/interrupt.h.
+package enum SoftIRQ: UInt8, CaseIterable, BitwiseCopyable, Sendable {
+  case hi, timer, netTX, netRX, block, irqPoll, tasklet, sched, hrtimer, rcu
+
+  /// As /proc/softirqs and the tracepoints have it.
+  package var text: String {
+    ["HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU"][
+      Int(rawValue)]
+  }
+  /// As a scenario writes it.
+  package var key: String {
+    [
+      "hi", "timer", "net-tx", "net-rx", "block", "irq-poll", "tasklet", "sched", "hrtimer", "rcu",
+    ][Int(rawValue)]
+  }
+}
+
+/// Runs the pending softirqs, low vector first, and again while new ones come.
+///
+/// Kernel: `handle_softirqs()` (kernel/softirq.c, 6.12): at most `MAX_SOFTIRQ_RESTART` (10) rounds
+/// and `MAX_SOFTIRQ_TIME` (2 ms); what is left then is ksoftirqd's.
+package enum DoSoftIRQ: Path {
+  static let restartsMax: UInt8 = 10
+  static let timeMax = Duration.nanoseconds(2_000_000)
+
+  case start
+  case round(since: Instant, pending: UInt16, restarts: UInt8)
+  case ran(since: Instant, pending: UInt16, restarts: UInt8)
+  case woken
+
+  package static var name: PathName { .__do_softirq }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start: return next(takePending(&world, cpu), 0, world.now, &world, cpu)
+    case .round(let since, let pending, let restarts):
+      let vector = SoftIRQ(rawValue: UInt8(pending.trailingZeroBitCount)) ?? .hi
+      world.trace(.softirqEntry, on: cpu, a: UInt64(vector.rawValue))
+      world.counters.add(.softirqs, 1)
+      let place = DoSoftIRQ.ran(since: since, pending: pending, restarts: restarts)
+      return ask(.call(world.program.softirqFrame(vector, on: cpu)), then: place)
+    case .ran(let since, let pending, let restarts):
+      world.trace(.softirqExit, on: cpu, a: UInt64(pending.trailingZeroBitCount))
+      return next(pending & (pending &- 1), restarts, since, &world, cpu)
+    case .woken: return .return()
+    }
+  }
+
+  private func takePending(_ world: inout World, _ cpu: CPUID) -> UInt16 {
+    defer { world.cpus[cpu].softirqs = 0 }
+    return world.cpus[cpu].softirqs
+  }
+
+  private mutating func next(
+    _ pending: UInt16, _ restarts: UInt8, _ since: Instant, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    if pending != 0 {
+      let place = DoSoftIRQ.round(since: since, pending: pending, restarts: restarts)
+      return ask(.work(.softirqEntry), then: place)
+    }
+    guard world.cpus[cpu].softirqs != 0 else { return .return() }
+    let mayGoOn = restarts + 1 < DoSoftIRQ.restartsMax && world.now - since < DoSoftIRQ.timeMax
+    if mayGoOn, !world.cpus[cpu].wantsSwitch {
+      return next(takePending(&world, cpu), restarts + 1, since, &world, cpu)
+    }
+    world.counters.add(.ksoftirqdWakeups, 1)
+    return ask(.wake(world.ksoftirqd(of: cpu)), then: .woken)
+  }
+}
+
+/// The thread that runs the softirqs that were too many. Kernel: `run_ksoftirqd()` (6.12).
+package enum Ksoftirqd: Path {
+  case start
+  case bottomHalvesOff
+  case ran
+
+  package static var name: PathName { .ksoftirqd }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start:
+      guard world.cpus[cpu].softirqs != 0 else { return .block }
+      return ask(.disable(.bottomHalves), then: .bottomHalvesOff)
+    // Enabling bottom halves again runs what is pending, as it does for any task.
+    case .bottomHalvesOff: return ask(.enable(.bottomHalves), then: .ran)
+    case .ran: return ask(.condResched, then: .start)
+    }
+  }
+}
+
+/// What runs in a hardirq: the calls of other CPUs, a device's handler, or nothing for a
+/// reschedule, whose work is done by the switch behind it.
+///
+/// Kernel: `common_interrupt()`, `sysvec_call_function()`, `sysvec_reschedule_ipi()` (6.12).
+package enum HandleIRQ: Path {
+  case start(IRQVector)
+  case nextSource
+  case ran(source: UInt8)
+  case done(IRQVector)
+
+  package static var name: PathName { .handle_irq }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(.callFunction):
+      world.trace(.callFunctionEntry, on: cpu)
+      return ask(.call(.flushCallQueue(.start)), then: .done(.callFunction))
+    case .start(.reschedule): return .return()
+    case .start(.device), .nextSource:
+      let sources = world.cpus[cpu].deviceSources
+      guard sources != 0 else { return .return() }
+      let source = UInt8(sources.trailingZeroBitCount)
+      world.cpus[cpu].deviceSources &= sources &- 1
+      world.trace(.irqHandlerEntry, on: cpu, a: UInt64(source))
+      world.counters.add(.deviceInterrupts, 1)
+      return ask(
+        .call(world.program.hardirqFrame(Int(source), on: cpu)), then: .ran(source: source))
+    case .ran(let source):
+      world.trace(.irqHandlerExit, on: cpu, a: UInt64(source))
+      self = .nextSource
+      return step(&world, on: cpu, .none)
+    case .done:
+      world.trace(.callFunctionExit, on: cpu)
+      return .return()
+    }
+  }
+}

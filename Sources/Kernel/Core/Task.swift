@@ -1,0 +1,76 @@
+import Simulation
+
+package typealias TaskID = ID<Task>
+
+/// A thread of the kernel or of the workload, bound to one CPU, with a stack of frames of its own.
+///
+/// Kernel: `struct task_struct`. Not modelled: migration, priorities.
+package struct Task: BitwiseCopyable {
+  package enum State: UInt8, BitwiseCopyable { case ready, running, blocked, done }
+  /// Frames of a task's stack.
+  static let framesMax = 28
+
+  package let cpu: CPUID
+  /// An index into the machine's task names.
+  package let name: Int32
+  package let pid: Int32
+  package let isKernelThread: Bool
+  package var state = State.ready
+  /// A `wake` came before the `block`.
+  var wakeIsPending = false
+  /// What it begins with when it first runs.
+  let entry: Frame
+  var hasRun = false
+  /// What it was at when it left the CPU.
+  var context = Context()
+  var preemptCount = PreemptCount()
+  /// The locks it holds while it is off its CPU: mutexes.
+  var held = InlineArray<4, LockID>(repeating: .none)
+  var heldCount: UInt8 = 0
+  /// The next in a run queue or a lock's queue.
+  var next = TaskID.none
+  var waitingSince = Instant.zero
+}
+
+/// All tasks, and the run queue of each CPU (its ends are in `CPU`).
+package struct Tasks: ~Copyable {
+  package var all: Pool<Task>
+  /// The kthreads that a CPU gets when it first needs them.
+  var ksoftirqds: Buffer<TaskID>
+  package private(set) var names: [String]
+  private var nextPID: Int32
+
+  init(cpuCount: Int) {
+    let blank = Task(
+      cpu: .none, name: 0, pid: 0, isKernelThread: true, entry: .script(Script(from: 0, to: 0)))
+    all = Pool(capacity: 64, blank: blank)
+    ksoftirqds = Buffer(cpuCount, .none)
+    names = []
+    nextPID = 1
+  }
+
+  private init(cloning other: borrowing Tasks) {
+    all = other.all.clone()
+    ksoftirqds = other.ksoftirqds.clone()
+    names = other.names
+    nextPID = other.nextPID
+  }
+  func clone() -> Tasks { Tasks(cloning: self) }
+
+  /// A new sleeping task; `wake` it.
+  package mutating func make(
+    _ name: String, on cpu: CPUID, isKernelThread: Bool, entry: Frame
+  ) -> TaskID {
+    names.append(name)
+    defer { nextPID += 1 }
+    var task = Task(
+      cpu: cpu, name: Int32(names.count - 1), pid: nextPID, isKernelThread: isKernelThread,
+      entry: entry)
+    task.state = .blocked
+    return all.take(task)
+  }
+
+  package func name(of task: TaskID) -> String {
+    task.isNone ? "idle" : names[Int(all[task].name)]
+  }
+}

@@ -1,0 +1,69 @@
+import Simulation
+
+/// Every traceable event, declared once: its number is its place here, its look is its `format`.
+///
+/// To add one: a case and its format. Tracepoints have the kernel's names and field names.
+package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
+  case schedSwitch, schedWakeup
+  case irqHandlerEntry, irqHandlerExit, softirqRaise, softirqEntry, softirqExit
+  case callFunctionEntry, callFunctionExit
+  case shootdownBegin, shootdownEnd, callQueued, callEntered, callDone
+  case lockWaitBegin, lockWaitEnd, lockHoldBegin, lockHoldEnd
+  case pathBegin, pathEnd
+
+  package var format: EventFormat {
+    switch self {
+    case .schedSwitch:
+      EventFormat(
+        "sched_switch", system: "sched", track: .tracepoint,
+        fields: [
+          .init("prev_pid", word: 0, width: 32, .signed), .init("prev_state", word: 1),
+          .init("next_pid", word: 0, shift: 32, width: 32, .signed),
+        ])
+    case .schedWakeup:
+      EventFormat(
+        "sched_wakeup", system: "sched", track: .tracepoint,
+        fields: [.init("pid", word: 0, width: 32, .signed), .init("target_cpu", word: 1)])
+    case .irqHandlerEntry:
+      EventFormat(
+        "irq_handler_entry", system: "irq", track: .tracepoint, fields: [.init("irq", word: 0)])
+    case .irqHandlerExit:
+      EventFormat(
+        "irq_handler_exit", system: "irq", track: .tracepoint, fields: [.init("irq", word: 0)])
+    case .softirqRaise: softirq("softirq_raise")
+    case .softirqEntry: softirq("softirq_entry")
+    case .softirqExit: softirq("softirq_exit")
+    case .callFunctionEntry:
+      EventFormat("call_function_entry", system: "irq_vectors", track: .tracepoint, fields: [])
+    case .callFunctionExit:
+      EventFormat("call_function_exit", system: "irq_vectors", track: .tracepoint, fields: [])
+    case .shootdownBegin: own("shootdown", .begin(lane: "shootdowns"))
+    case .shootdownEnd:
+      own("shootdown", .end(lane: "shootdowns"), [.init("slowest_cpu", word: 0)])
+    case .callQueued:
+      own(
+        "call queued", .flowOut(lane: "shootdowns"),
+        [.init("flow", word: 0), .init("target_cpu", word: 1)])
+    case .callEntered:
+      own("remote call", .flowIn(lane: "remote calls"), [.init("flow", word: 0)])
+    case .callDone: own("remote call", .end(lane: "remote calls"))
+    case .lockWaitBegin: own("lock wait", .begin(lane: "lock wait"), [Self.label])
+    case .lockWaitEnd: own("lock wait", .end(lane: "lock wait"), [Self.label])
+    case .lockHoldBegin: own("lock hold", .begin(lane: "lock hold"), [Self.label])
+    case .lockHoldEnd: own("lock hold", .end(lane: "lock hold"), [Self.label])
+    case .pathBegin: own("path", .begin(lane: "kernel"), [Self.label])
+    case .pathEnd: own("path", .end(lane: "kernel"), [Self.label])
+    }
+  }
+
+  private static var label: EventFormat.Field { .init("label", word: 0, .name) }
+
+  private func softirq(_ name: String) -> EventFormat {
+    EventFormat(name, system: "irq", track: .tracepoint, fields: [.init("vec", word: 0)])
+  }
+  private func own(
+    _ name: String, _ track: EventFormat.Track, _ fields: [EventFormat.Field] = []
+  ) -> EventFormat {
+    EventFormat(name, system: "kmemu", track: track, fields: fields)
+  }
+}

@@ -1,0 +1,48 @@
+import Hardware
+import Topology
+
+/// What a machine boots with: all that its subsystems derive their sizes and limits from.
+package struct Boot: Sendable {
+  package let machine: MachineDescription
+  package let version: KernelVersion
+  package let architecture: Architecture
+  package let costs: Costs
+  package let config: KernelConfig
+  package let seed: UInt64
+
+  package init(
+    machine: MachineDescription, version: KernelVersion = .v6_12,
+    architecture: Architecture = .x86_64, costs: Costs, config: KernelConfig = KernelConfig(),
+    seed: UInt64 = 1
+  ) {
+    (self.machine, self.version, self.architecture) = (machine, version, architecture)
+    (self.costs, self.config, self.seed) = (costs, config, seed)
+  }
+
+  package var cpuCount: Int { machine.cpus.count }
+  package var nodeCount: Int { machine.nodes.count }
+}
+
+/// Choices of a kernel's configuration and boot line that change what allocation does.
+package struct KernelConfig: Sendable, Equatable {
+  /// `transparent_hugepage=`: khugepaged raises min_free_kbytes.
+  package var transparentHugePages = true
+  /// CONFIG_SLAB_FREELIST_RANDOM: the order of a new slab's freelist.
+  package var slabFreelistRandom = false
+  /// CONFIG_MEMCG: accounted allocations have caches of their own.
+  package var memcg = true
+  /// `/proc/sys/vm/min_free_kbytes`, when it was written. Unit: KiB.
+  package var minFreeKBytes: Int?
+  /// Managed pages of each zone as recorded, instead of those derived from the memory's size.
+  package var managedPages: [ManagedZone] = []
+  package init() {}
+
+  package struct ManagedZone: Sendable, Equatable {
+    package let node: Int
+    package let zone: String
+    package let pages: Int
+    package init(node: Int, zone: String, pages: Int) {
+      (self.node, self.zone, self.pages) = (node, zone, pages)
+    }
+  }
+}

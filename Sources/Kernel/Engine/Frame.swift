@@ -1,0 +1,80 @@
+import Hardware
+import Simulation
+
+/// One kernel function as a state machine: a case for each place where it can be left, whose
+/// payload is what lives across that place. `step` runs to the next shared action and asks for it.
+package protocol Path: BitwiseCopyable {
+  /// The kernel function's name, for violations, accounting and timelines.
+  static var name: PathName { get }
+  /// Goes on from this place, `reply` being the answer to the step asked last.
+  mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step
+}
+
+extension Path {
+  /// Asks for `step`; the path goes on at `place` when it has been performed.
+  @inline(__always)
+  package mutating func ask(_ step: Step, then place: Self) -> Step {
+    self = place
+    return step
+  }
+}
+
+/// Every path there is. To add one: a case and its line in the switch; the compiler finds the rest.
+///
+/// At most 16 bytes: what does not fit goes into a record of the subsystem, freed at return.
+package enum Frame: BitwiseCopyable {
+  case script(Script)
+  case program(ProgramPath)
+  // Core
+  case handleIRQ(HandleIRQ)
+  case doSoftIRQ(DoSoftIRQ)
+  case ksoftirqd(Ksoftirqd)
+  case onEachCPU(OnEachCPU)
+  case flushCallQueue(FlushCallQueue)
+  case workerThread(WorkerThread)
+  case flushWork(FlushWork)
+
+  @inline(__always)
+  mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    @inline(__always)
+    func go<P: Path>(_ path: P, _ wrap: (P) -> Frame) -> Step {
+      var path = path
+      world.cpus[cpu].path = P.name
+      let step = path.step(&world, on: cpu, reply)
+      self = wrap(path)
+      return step
+    }
+    switch self {
+    case .script(let path): return go(path, Frame.script)
+    case .program(let path): return go(path, Frame.program)
+    case .handleIRQ(let path): return go(path, Frame.handleIRQ)
+    case .doSoftIRQ(let path): return go(path, Frame.doSoftIRQ)
+    case .ksoftirqd(let path): return go(path, Frame.ksoftirqd)
+    case .onEachCPU(let path): return go(path, Frame.onEachCPU)
+    case .flushCallQueue(let path): return go(path, Frame.flushCallQueue)
+    case .workerThread(let path): return go(path, Frame.workerThread)
+    case .flushWork(let path): return go(path, Frame.flushWork)
+    }
+  }
+
+  /// The function's name, without running it.
+  var name: PathName {
+    switch self {
+    case .script: Script.name
+    case .program: ProgramPath.name
+    case .handleIRQ: HandleIRQ.name
+    case .doSoftIRQ: DoSoftIRQ.name
+    case .ksoftirqd: Ksoftirqd.name
+    case .onEachCPU: OnEachCPU.name
+    case .flushCallQueue: FlushCallQueue.name
+    case .workerThread: WorkerThread.name
+    case .flushWork: FlushWork.name
+    }
+  }
+
+  /// Whether the code behind a call reads only what is private to its CPU until its next step, so
+  /// that a callee may return to it ahead of the queue. True of the workload alone.
+  @inline(__always) var maySeeAhead: Bool {
+    if case .program = self { true } else { false }
+  }
+}

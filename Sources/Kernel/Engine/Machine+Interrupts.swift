@@ -1,0 +1,199 @@
+import Hardware
+import Simulation
+
+/// Contexts: how an interrupt gets in, what it does to what it covers, and how it gets out.
+extension Machine {
+  /// An IPI reaches `cpu`: it is taken now if it may cut in, at a step boundary if not.
+  mutating func interruptArrives(on cpu: CPUID) {
+    for vector in 0..<2 where world.cpus[cpu].arrivals[vector] <= now {
+      world.cpus[cpu].arrivals[vector] = .never
+      world.cpus[cpu].latched |= 1 << UInt8(vector)
+      if vector == Int(IRQVector.reschedule.rawValue) { noteReschedule(on: cpu) }
+    }
+    queue.set(cpu.interruptLeaf, world.cpus[cpu].nextArrival)
+    takeIfPossible(on: cpu)
+  }
+
+  /// A device's interrupt reaches `cpu`.
+  mutating func deviceInterrupts(_ cpu: CPUID, source: Int) {
+    world.cpus[cpu].deviceSources |= 1 << UInt32(source)
+    world.cpus[cpu].latched |= 1 << IRQVector.device.rawValue
+    takeIfPossible(on: cpu)
+  }
+
+  private mutating func takeIfPossible(on cpu: CPUID) {
+    world.cpus[cpu].attention |= CPU.wantsInterrupt
+    guard world.cpus[cpu].irqsOff == 0 else { return }
+    switch world.cpus[cpu].activity {
+    case .indivisible, .asking, .switching: return
+    case .computing:
+      book(cpu, until: now)
+      takeInterrupt(
+        on: cpu, pausing: .computing(left: queue.time(of: cpu.programLeaf) - now))
+    case .idle:
+      book(cpu, until: now)
+      takeInterrupt(on: cpu, pausing: .idle)
+    case let parked:
+      book(cpu, until: now)
+      takeInterrupt(on: cpu, pausing: .parked(parked))
+    }
+  }
+
+  /// Pauses what `cpu` is at and enters the handler of the first latched vector.
+  @inline(never)
+  mutating func takeInterrupt(on cpu: CPUID, pausing pause: Context.Pause) {
+    (world.now, world.queueTime) = (now, now)
+    contexts[cpu.context(world.cpus[cpu].depth)].pause = pause
+    pauseAccounting(cpu)
+    enterHandler(on: cpu)
+  }
+
+  /// Keeps what the running context is booked as, for when it goes on.
+  mutating func pauseAccounting(_ cpu: CPUID) {
+    let context = cpu.context(world.cpus[cpu].depth)
+    contexts[context].category = world.cpus[cpu].category
+    contexts[context].path = world.cpus[cpu].path
+    contexts[context].top = world.cpus[cpu].top
+  }
+
+  private mutating func enterHandler(on cpu: CPUID) {
+    let bit = world.cpus[cpu].latched.trailingZeroBitCount
+    world.cpus[cpu].latched &= world.cpus[cpu].latched &- 1
+    if world.cpus[cpu].latched == 0 { world.cpus[cpu].attention &= ~CPU.wantsInterrupt }
+    world.cpus[cpu].irqsOff += 1
+    world.cpus[cpu].preemptCount.add(PreemptCount.hardirq)
+    let vector = IRQVector(rawValue: UInt8(bit)) ?? .device
+    open(.hardirq, .handleIRQ(.start(vector)), on: cpu, after: costs[.interruptEntry])
+  }
+
+  mutating func enterSoftIRQ(on cpu: CPUID) {
+    world.cpus[cpu].preemptCount.add(PreemptCount.softirq)
+    open(.softirq, .doSoftIRQ(.start), on: cpu, after: .zero)
+  }
+
+  private mutating func open(
+    _ level: Context.Level, _ frame: Frame, on cpu: CPUID, after delay: Duration
+  ) {
+    let below = world.cpus[cpu].depth
+    precondition(Int(below) + 1 < CPU.contextsMax, "more contexts than a CPU can stack")
+    world.cpus[cpu].depth += 1
+    let context = cpu.context(below + 1)
+    // Above a task begins the CPU's own interrupt stack.
+    let base = below == 0 ? Int32(cpu.index * CPU.framesMax - 1) : world.cpus[cpu].top
+    contexts[context].level = level
+    contexts[context].base = base
+    world.cpus[cpu].top = base
+    push(frame, on: cpu)
+    mix(cpu, now, 8)
+    world.cpus[cpu].path = frame.name
+    schedule(
+      cpu, at: now + delay, .indivisible, as: level == .softirq ? .softirq : .interrupt)
+  }
+
+  /// The bottom frame of a context returned: run what is pending, else what lies below.
+  @inline(never)
+  mutating func leaveContext(on cpu: CPUID) {
+    guard world.cpus[cpu].depth > 0 else { return endTask(on: cpu) }
+    let context = cpu.context(world.cpus[cpu].depth)
+    var delay = Duration.zero
+    if contexts[context].level == .hardirq {
+      world.cpus[cpu].irqsOff -= 1
+      world.cpus[cpu].preemptCount.subtract(PreemptCount.hardirq)
+      delay = costs[.interruptExit]
+    } else {
+      world.cpus[cpu].preemptCount.subtract(PreemptCount.softirq)
+    }
+    world.cpus[cpu].depth -= 1
+    let below = cpu.context(world.cpus[cpu].depth)
+    world.cpus[cpu].top = contexts[below].top
+    if world.cpus[cpu].mustTakeInterrupt { return enterHandler(on: cpu) }
+    if world.cpus[cpu].softirqs != 0, !world.cpus[cpu].preemptCount.inInterrupt,
+      contexts[context].level == .hardirq
+    {
+      return enterSoftIRQ(on: cpu)
+    }
+    resume(below, on: cpu, at: now + delay)
+  }
+
+  /// Goes on with a paused context: its end moves back by the time it was covered.
+  mutating func resume(_ context: ContextID, on cpu: CPUID, at time: Instant) {
+    let category = contexts[context].category
+    book(cpu, until: now)
+    if time > now {  // the way out of the interrupt
+      accounting.book(time - now, .interrupt, .handle_irq)
+      world.cpus[cpu].since = time
+    }
+    world.cpus[cpu].path = contexts[context].path
+    if world.cpus[cpu].mustSwitch, !world.cpus[cpu].current.isNone {
+      // Back in a task that should yield: what it was at waits in its record.
+      return switchAway(from: cpu, pausing: contexts[context].pause, nextState: .ready)
+    }
+    switch contexts[context].pause {
+    case .computing(let left): schedule(cpu, at: time + left, .computing, as: category)
+    case .parked(let activity): schedule(cpu, at: .never, activity, as: category)
+    case .ready(let ready): schedule(cpu, at: max(time, ready), .indivisible, as: category)
+    case .asking: schedule(cpu, at: time, .asking, as: category)
+    case .idle: goIdle(cpu)
+    }
+  }
+
+  mutating func goIdle(_ cpu: CPUID) {
+    world.cpus[cpu].path = .idle
+    schedule(cpu, at: .never, .idle, as: .idle)
+    if !world.cpus[cpu].runFirst.isNone { switchFromIdle(cpu) }
+  }
+
+  // MARK: Sending
+
+  mutating func send(
+    _ vector: IRQVector, _ cluster: Int32, _ mask: UInt16, on cpu: CPUID
+  ) {
+    let sent = now + costs[.icrWrite]
+    var rest = mask
+    while rest != 0 {
+      let target = CPUID(Int(cluster) * 16 + rest.trailingZeroBitCount)
+      rest &= rest &- 1
+      deliver(vector, to: target, from: cpu, sent)
+    }
+    mix(cpu, sent, 9)
+    schedule(cpu, at: sent, .indivisible, as: .interrupt)
+  }
+
+  mutating func sendAllButSelf(_ vector: IRQVector, on cpu: CPUID) {
+    let sent = now + costs[.icrWrite]
+    for target in 0..<cpuCount where target != cpu.index {
+      deliver(vector, to: CPUID(target), from: cpu, sent)
+    }
+    mix(cpu, sent, 9)
+    schedule(cpu, at: sent, .indivisible, as: .interrupt)
+  }
+
+  mutating func deliver(
+    _ vector: IRQVector, to target: CPUID, from cpu: CPUID, _ sent: Instant
+  ) {
+    let isNear = world.layout.isSamePackage(cpu.index, target.index)
+    let arrival = sent + costs[isNear ? .ipiSameSocket : .ipiOtherSocket]
+    let slot = Int(vector.rawValue)
+    guard arrival < world.cpus[target].arrivals[slot] else { return }
+    world.cpus[target].arrivals[slot] = arrival
+    queue.set(target.interruptLeaf, world.cpus[target].nextArrival)
+  }
+
+  mutating func signal(_ target: CPUID, from cpu: CPUID) -> Reply {
+    let task = target.context(0)
+    let waits =
+      if world.cpus[target].depth == 0 {
+        world.cpus[target].activity == .awaitingSignal
+      } else if case .parked(.awaitingSignal) = contexts[task].pause { true } else { false }
+    if waits {
+      endWait(of: task, at: now + world.layout.linePrice(from: cpu.index, to: target.index))
+    }
+    return .none
+  }
+
+  mutating func raise(_ softirq: SoftIRQ, on cpu: CPUID) -> Reply {
+    world.trace(.softirqRaise, on: cpu, a: UInt64(softirq.rawValue))
+    world.cpus[cpu].softirqs |= 1 << UInt16(softirq.rawValue)
+    return .none
+  }
+}

@@ -1,0 +1,142 @@
+import Hardware
+import Simulation
+
+/// Each step, performed. A function here either schedules the CPU or answers at once.
+extension Machine {
+  /// Performs `step`. Returns: the answer, or `nil` when it takes time or must wait.
+  @inline(__always)
+  mutating func perform(_ step: Step, on cpu: CPUID) -> Reply? {
+    switch step {
+    case .ahead(let work, let times):
+      return runAhead(price(work, times), as: category(of: work, cpu), on: cpu)
+    case .call(let frame): return call(frame, on: cpu)
+    case .return(let reply): return leaveFrame(reply, on: cpu)
+    case .work(let work, let times): compute(price(work, times), category(of: work, cpu), on: cpu)
+    case .run(let length): compute(length, base(cpu), on: cpu)
+    case .touch(let line): touch(line, on: cpu)
+    case .sync: return Reply.none
+    case .acquire(let lock, let irqs): return acquire(lock, irqs, on: cpu)
+    case .release(let lock, let irqs): return release(lock, irqs, on: cpu)
+    default: return performRare(step, on: cpu)
+    }
+    return nil
+  }
+
+  /// The steps of which a run has few.
+  @inline(never)
+  private mutating func performRare(_ step: Step, on cpu: CPUID) -> Reply? {
+    switch step {
+    case .read(let line):
+      let here = world.lines.read(line, by: cpu.index, at: now, world.layout)
+      mix(cpu, here, 2)
+      schedule(cpu, at: here, .indivisible, as: .cacheLines)
+    case .tryAcquire(let lock, let irqs): tryAcquire(lock, irqs, on: cpu)
+    case .disable(let mask): return disable(mask, on: cpu)
+    case .enable(let mask): return enable(mask, on: cpu)
+    case .send(let vector, let cluster, let mask): send(vector, cluster, mask, on: cpu)
+    case .sendAllButSelf(let vector): sendAllButSelf(vector, on: cpu)
+    case .awaitSignal: schedule(cpu, at: .never, .awaitingSignal, as: .crossCPUWait)
+    case .signal(let target): return signal(target, from: cpu)
+    case .raise(let softirq): return raise(softirq, on: cpu)
+    case .queueWork(let item, let target): return queueWork(item, on: target, from: cpu)
+    case .block: return block(on: cpu)
+    case .sleep(let length): return sleep(length, on: cpu)
+    case .wake(let task): return wake(task, from: cpu)
+    case .condResched: return Reply.none
+    default: preconditionFailure("perform does it")
+    }
+    return nil
+  }
+
+  @inline(__always) private func price(_ work: Work, _ times: Int32) -> Duration {
+    workPrices[Int(work.rawValue)] * times
+  }
+
+  /// What work in the running context is booked as: interrupts own what they do.
+  @inline(__always)
+  private func category(of work: Work, _ cpu: CPUID) -> TimeCategory {
+    world.cpus[cpu].depth == 0 ? work.category : base(cpu)
+  }
+
+  @inline(__always)
+  func base(_ cpu: CPUID) -> TimeCategory {
+    guard world.cpus[cpu].depth > 0 else { return .workload }
+    return contexts[cpu.context(world.cpus[cpu].depth)].level == .softirq ? .softirq : .interrupt
+  }
+
+  @inline(__always)
+  private mutating func compute(_ length: Duration, _ category: TimeCategory, on cpu: CPUID) {
+    let end = world.now + length
+    mix(cpu, end, 1)
+    schedule(cpu, at: end, .computing, as: category)
+  }
+
+  @inline(__always)
+  private mutating func touch(_ line: LineID, on cpu: CPUID) {
+    let here = world.lines.claim(line, by: cpu.index, at: now, world.layout)
+    mix(cpu, here, 3)
+    schedule(cpu, at: here, .indivisible, as: .cacheLines)
+  }
+
+  @inline(__always)
+  private mutating func call(_ frame: Frame, on cpu: CPUID) -> Reply? {
+    push(frame, on: cpu)
+    if world.probe.isOn, frame.name.isTraced {
+      world.trace(.pathBegin, on: cpu, a: TraceNames.index(of: frame.name))
+    }
+    return Reply.none
+  }
+
+  @inline(__always)
+  private mutating func leaveFrame(_ reply: Reply, on cpu: CPUID) -> Reply? {
+    let top = Int(world.cpus[cpu].top)
+    let context = cpu.context(world.cpus[cpu].depth)
+    precondition(
+      Int(heldAtCall[top]) == world.locks.count(heldBy: context),
+      "a path returned without releasing what it acquired")
+    if world.probe.isOn, frames[top].name.isTraced {
+      world.trace(.pathEnd, on: cpu, a: TraceNames.index(of: frames[top].name))
+    }
+    world.cpus[cpu].top &-= 1
+    if world.cpus[cpu].top != contexts[context].base { return reply }
+    leaveContext(on: cpu)
+    return nil
+  }
+
+  private mutating func disable(_ mask: Mask, on cpu: CPUID) -> Reply {
+    switch mask {
+    case .irqs: world.cpus[cpu].irqsOff += 1
+    case .bottomHalves: world.cpus[cpu].preemptCount.add(PreemptCount.bottomHalvesOff)
+    case .preemption: world.cpus[cpu].preemptCount.add(PreemptCount.preemption)
+    }
+    return .none
+  }
+
+  private mutating func enable(_ mask: Mask, on cpu: CPUID) -> Reply? {
+    switch mask {
+    case .irqs: world.cpus[cpu].irqsOff -= 1
+    case .preemption: world.cpus[cpu].preemptCount.subtract(PreemptCount.preemption)
+    case .bottomHalves:
+      world.cpus[cpu].preemptCount.subtract(PreemptCount.bottomHalvesOff)
+      if world.cpus[cpu].softirqs != 0, !world.cpus[cpu].preemptCount.inInterrupt {
+        // What is pending runs here, above the task. Kernel: `__local_bh_enable_ip()`.
+        contexts[cpu.context(world.cpus[cpu].depth)].pause = .ready(at: now)
+        pauseAccounting(cpu)
+        enterSoftIRQ(on: cpu)
+        return nil
+      }
+    }
+    return Reply.none
+  }
+}
+
+/// The strings that probe records index: paths first, then locks.
+package enum TraceNames {
+  static func index(of path: PathName) -> UInt64 { UInt64(path.rawValue) }
+  static func index(of lock: Int32) -> UInt64 { UInt64(lock) + UInt64(PathName.allCases.count) }
+
+  /// Every string of a run, in the order of their numbers.
+  package static func all(of world: borrowing World) -> [String] {
+    PathName.allCases.map(\.text) + world.locks.names.all
+  }
+}

@@ -1,0 +1,293 @@
+import Hardware
+import Simulation
+
+/// Tasks: who runs on a CPU, who waits for it, who sleeps.
+///
+/// Kernel: `__schedule()`, `try_to_wake_up()` (kernel/sched/core.c, 6.12), with a first in, first
+/// out run queue a CPU. A woken kthread goes before the workload; a thread of the workload waits
+/// for its turn. Not modelled: fairness beyond turns of `sliceLength`, migration, priorities.
+extension Machine {
+  /// How long a task runs while others wait. Kernel: `base_slice_ns` of EEVDF, rounded to ticks.
+  static var sliceLength: Duration { .nanoseconds(4_000_000) }
+
+  /// What the loose events mean.
+  enum Loose {
+    case sliceEnd(CPUID)
+    case wake(TaskID)
+    case arrival(source: Int)
+    case bell
+
+    var payload: UInt64 {
+      switch self {
+      case .sliceEnd(let cpu): UInt64(cpu.index) << 2
+      case .wake(let task): UInt64(task.index) << 2 | 1
+      case .arrival(let source): UInt64(source) << 2 | 2
+      case .bell: 3
+      }
+    }
+    init(_ payload: UInt64) {
+      let index = Int(payload >> 2)
+      switch payload & 3 {
+      case 0: self = .sliceEnd(CPUID(index))
+      case 1: self = .wake(TaskID(index))
+      case 2: self = .arrival(source: index)
+      default: self = .bell
+      }
+    }
+  }
+
+  mutating func push(_ event: Loose, at time: Instant) { loose.push(at: time, event.payload) }
+
+  /// An event that belongs to no CPU is due.
+  @inline(never)
+  mutating func handleLoose() {
+    guard let (_, payload) = loose.pop() else { return }
+    (world.now, world.queueTime) = (now, now)
+    switch Loose(payload) {
+    case .sliceEnd(let cpu):
+      guard !world.cpus[cpu].runFirst.isNone, !world.cpus[cpu].current.isNone else { return }
+      push(.sliceEnd(cpu), at: now + Machine.sliceLength)
+      preempt(cpu)
+    case .wake(let task): makeReady(task, at: now)
+    case .arrival(let source): arrive(source)
+    case .bell: return
+    }
+  }
+
+  /// Makes a task that was just made run from `time` on.
+  package mutating func start(_ task: TaskID, at time: Instant) { push(.wake(task), at: time) }
+
+  /// Gives an idle CPU a task made of one frame; for tests and tools.
+  package mutating func start(_ frame: Frame, on cpu: CPUID, at time: Instant) {
+    start(
+      world.tasks.make("test/\(cpu.index)", on: cpu, isKernelThread: false, entry: frame),
+      at: time)
+  }
+
+  // MARK: Switching
+
+  /// Takes the running task off its CPU and lets the next one on.
+  mutating func switchAway(
+    from cpu: CPUID, pausing pause: Context.Pause, nextState: Task.State
+  ) {
+    let task = world.cpus[cpu].current
+    let context = cpu.context(0)
+    contexts[context].pause = pause
+    pauseAccounting(cpu)
+    world.tasks.all[task].context = contexts[context]
+    world.tasks.all[task].preemptCount = world.cpus[cpu].preemptCount
+    world.locks.park(context, in: &world.tasks.all[task])
+    world.tasks.all[task].state = nextState
+    if nextState == .ready { enqueue(task, on: cpu) }
+    leave(cpu, task, state: nextState)
+  }
+
+  /// The bottom frame of a task returned.
+  mutating func endTask(on cpu: CPUID) {
+    let task = world.cpus[cpu].current
+    world.tasks.all[task].state = .done
+    leave(cpu, task, state: .done)
+  }
+
+  private mutating func leave(_ cpu: CPUID, _ task: TaskID, state: Task.State) {
+    let next = world.cpus[cpu].runFirst
+    if world.probe.isOn {
+      let nextPID = next.isNone ? 0 : world.tasks.all[next].pid
+      let kernelState: UInt64 = [.ready: 0, .blocked: 2, .done: 16][state] ?? 0
+      world.trace(
+        .schedSwitch, on: cpu,
+        a: UInt64(UInt32(world.tasks.all[task].pid)) | UInt64(UInt32(nextPID)) << 32,
+        b: kernelState)
+    }
+    world.cpus[cpu].current = .none
+    world.cpus[cpu].preemptCount = PreemptCount()
+    world.cpus[cpu].attention &= ~CPU.wantsSwitch
+    mix(cpu, now, 10)
+    if next.isNone { goIdle(cpu) } else { switchIn(on: cpu) }
+  }
+
+  /// Begins the switch to the first task in the run queue.
+  mutating func switchIn(on cpu: CPUID) {
+    let task = world.cpus[cpu].runFirst
+    world.cpus[cpu].runFirst = world.tasks.all[task].next
+    if world.cpus[cpu].runFirst.isNone { world.cpus[cpu].runLast = .none }
+    world.tasks.all[task].next = .none
+    world.cpus[cpu].current = task
+    world.tasks.all[task].state = .running
+    world.counters.add(.contextSwitches)
+    let end = now + costs[.contextSwitch]
+    mix(cpu, end, 11)
+    schedule(cpu, at: end, .switching, as: .scheduler)
+    world.cpus[cpu].path = .idle
+    if !world.cpus[cpu].runFirst.isNone { push(.sliceEnd(cpu), at: end + Machine.sliceLength) }
+  }
+
+  /// The new task's registers are loaded: it goes on where it was.
+  mutating func finishSwitch(on cpu: CPUID) {
+    let task = world.cpus[cpu].current
+    let context = cpu.context(0)
+    world.cpus[cpu].preemptCount = world.tasks.all[task].preemptCount
+    world.locks.unpark(context, from: world.tasks.all[task])
+    let base = Int32(taskStack(task) - 1)
+    if !world.tasks.all[task].hasRun {
+      world.tasks.all[task].hasRun = true
+      contexts[context] = Context()
+      contexts[context].base = base
+      world.cpus[cpu].top = base
+      push(world.tasks.all[task].entry, on: cpu)
+      world.cpus[cpu].path = world.tasks.all[task].entry.name
+      contexts[context].pause = .ready(at: now)
+      contexts[context].path = world.tasks.all[task].entry.name
+    } else {
+      contexts[context] = world.tasks.all[task].context
+      world.cpus[cpu].top = contexts[context].top
+    }
+    if world.cpus[cpu].mustTakeInterrupt {
+      return takeInterrupt(on: cpu, pausing: contexts[context].pause)
+    }
+    resume(context, on: cpu, at: now)
+  }
+
+  /// The first frame of a task's stack: behind the interrupt stacks of all CPUs.
+  private mutating func taskStack(_ task: TaskID) -> Int {
+    let first = cpuCount * CPU.framesMax + task.index * Task.framesMax
+    if frames.count < first + Task.framesMax {
+      let count = max(first + Task.framesMax, frames.count + frames.count / 2)
+      frames.grow(to: count, .script(Script(from: 0, to: 0)))
+      heldAtCall.grow(to: count, 0)
+    }
+    return first
+  }
+
+  private mutating func enqueue(_ task: TaskID, on cpu: CPUID) {
+    world.tasks.all[task].next = .none
+    let last = world.cpus[cpu].runLast
+    if last.isNone {
+      world.cpus[cpu].runFirst = task
+    } else {
+      world.tasks.all[last].next = task
+    }
+    world.cpus[cpu].runLast = task
+  }
+
+  private mutating func enqueueFirst(_ task: TaskID, on cpu: CPUID) {
+    world.tasks.all[task].next = world.cpus[cpu].runFirst
+    if world.cpus[cpu].runFirst.isNone { world.cpus[cpu].runLast = task }
+    world.cpus[cpu].runFirst = task
+  }
+
+  // MARK: Sleeping and waking
+
+  mutating func block(on cpu: CPUID) -> Reply? {
+    let task = world.cpus[cpu].current
+    guard world.cpus[cpu].depth == 0, !world.cpus[cpu].preemptCount.inAtomic else {
+      world.complain(
+        .schedulingWhileAtomic, "the CPU may not sleep here; the sleep was left out", on: cpu)
+      completeComplaints(on: cpu)
+      return Reply.none
+    }
+    if world.tasks.all[task].wakeIsPending {
+      world.tasks.all[task].wakeIsPending = false
+      return Reply.none
+    }
+    switchAway(from: cpu, pausing: .ready(at: now), nextState: .blocked)
+    return nil
+  }
+
+  mutating func sleep(_ length: Duration, on cpu: CPUID) -> Reply? {
+    push(.wake(world.cpus[cpu].current), at: now + length)
+    return block(on: cpu)
+  }
+
+  /// Wakes a task from a step of `cpu`: its CPU learns at once, or by a reschedule interrupt.
+  mutating func wake(_ task: TaskID, from cpu: CPUID) -> Reply? {
+    guard world.tasks.all[task].state == .blocked else {
+      if world.tasks.all[task].state == .running { world.tasks.all[task].wakeIsPending = true }
+      return Reply.none
+    }
+    let target = world.tasks.all[task].cpu
+    world.trace(
+      .schedWakeup, on: cpu, a: UInt64(UInt32(world.tasks.all[task].pid)), b: UInt64(target.index))
+    if target == cpu {
+      makeReady(task, at: now)
+    } else {
+      ready(task, on: target)
+      deliver(.reschedule, to: target, from: cpu, now + costs[.icrWrite])
+    }
+    let end = now + workPrices[Int(Work.wakeUp.rawValue)]
+    mix(cpu, end, 12)
+    schedule(cpu, at: end, .computing, as: base(cpu) == .workload ? .scheduler : base(cpu))
+    return nil
+  }
+
+  /// The interrupt that tells a CPU of a task that another CPU made ready there: only now may it
+  /// look, or a CPU that ran ahead would have missed what one that did not saw.
+  mutating func noteReschedule(on cpu: CPUID) {
+    let first = world.cpus[cpu].runFirst
+    guard !first.isNone, !world.cpus[cpu].current.isNone else { return }
+    if world.tasks.all[first].isKernelThread { return world.cpus[cpu].attention |= CPU.wantsSwitch }
+    push(.sliceEnd(cpu), at: now + Machine.sliceLength)
+  }
+
+  private mutating func ready(_ task: TaskID, on cpu: CPUID) {
+    world.tasks.all[task].state = .ready
+    if world.tasks.all[task].isKernelThread {
+      enqueueFirst(task, on: cpu)
+    } else {
+      enqueue(task, on: cpu)
+    }
+  }
+
+  /// Puts a task into its CPU's run queue, and lets it on if the CPU idles or should yield.
+  mutating func makeReady(_ task: TaskID, at time: Instant) {
+    guard world.tasks.all[task].state == .blocked else {
+      if world.tasks.all[task].state == .running { world.tasks.all[task].wakeIsPending = true }
+      return
+    }
+    let cpu = world.tasks.all[task].cpu
+    ready(task, on: cpu)
+    if world.cpus[cpu].activity == .idle, world.cpus[cpu].depth == 0 {
+      book(cpu, until: now)
+      switchFromIdle(cpu)
+    } else if world.tasks.all[task].isKernelThread {
+      preempt(cpu)
+    } else if !world.cpus[cpu].current.isNone {
+      push(.sliceEnd(cpu), at: now + Machine.sliceLength)
+    }
+  }
+
+  mutating func switchFromIdle(_ cpu: CPUID) {
+    world.cpus[cpu].attention &= ~CPU.wantsSwitch
+    if world.probe.isOn {
+      let pid = world.tasks.all[world.cpus[cpu].runFirst].pid
+      world.trace(.schedSwitch, on: cpu, a: UInt64(UInt32(pid)) << 32)
+    }
+    switchIn(on: cpu)
+  }
+
+  /// Asks `cpu` to yield: at once where it computes in a task, else at its next step boundary.
+  private mutating func preempt(_ cpu: CPUID) {
+    world.cpus[cpu].attention |= CPU.wantsSwitch
+    guard world.cpus[cpu].activity == .computing, world.cpus[cpu].mustSwitch else { return }
+    book(cpu, until: now)
+    let left = queue.time(of: cpu.programLeaf) - now
+    switchAway(from: cpu, pausing: .computing(left: left), nextState: .ready)
+  }
+
+  // MARK: Work queues
+
+  mutating func queueWork(_ item: WorkItem, on target: CPUID, from cpu: CPUID) -> Reply? {
+    guard world.work.add(item, on: target) else { return .bool(false) }
+    world.counters.add(.workItems)
+    if world.work.queues[target.index].worker.isNone {
+      world.work.queues[target.index].worker = world.tasks.make(
+        "kworker/\(target.index):0", on: target, isKernelThread: true,
+        entry: .workerThread(.start))
+    }
+    world.cpus[cpu].answer = .bool(true)
+    guard let reply = wake(world.work.queues[target.index].worker, from: cpu) else { return nil }
+    world.cpus[cpu].answer = .none
+    _ = reply
+    return .bool(true)
+  }
+}

@@ -1,0 +1,144 @@
+import Hardware
+import Simulation
+
+/// A whole run: the emulated world, and the engine that prices and performs what its paths ask.
+///
+/// Steps happen in one global order of time. The one exception is `Step.ahead`: what follows it
+/// reads nothing that another CPU may write, so a CPU may go on past its turn, up to the `horizon`:
+/// the soonest time at which anything could reach it. `runsAhead` switches that off; figures stay.
+///
+/// All state is plain values in owned buffers, so `clone()` forks a run at any event.
+package struct Machine: ~Copyable {
+  package var world: World
+  /// The time of the event that is being handled.
+  package internal(set) var now: Instant
+  /// Passes through the queue so far.
+  package internal(set) var events: UInt64
+  /// Whether `Step.ahead` may skip the queue.
+  package let runsAhead: Bool
+  package internal(set) var accounting: Accounting
+  var queue: WinnerTree
+  var loose: EventHeap
+  var contexts: Buffer<Context>
+  var frames: Buffer<Frame>
+  /// How many locks a context held when each frame was called.
+  var heldAtCall: Buffer<UInt8>
+  let workPrices: Buffer<Duration>
+  let costs: Costs
+  /// No message of one CPU reaches another sooner than this.
+  let reach: Duration
+  let cpuCount: Int
+
+  package init(_ boot: borrowing Boot, runsAhead: Bool = true) {
+    let count = boot.cpuCount
+    world = World(boot)
+    costs = boot.costs
+    workPrices = boot.costs.workTable()
+    reach = boot.costs[.icrWrite] + boot.costs[.ipiSameSocket]
+    cpuCount = count
+    (now, events, self.runsAhead) = (.zero, 0, runsAhead)
+    accounting = Accounting()
+    queue = WinnerTree(leafCount: 2 * count)
+    loose = EventHeap()
+    contexts = Buffer(count * CPU.contextsMax, Context())
+    frames = Buffer(count * CPU.framesMax, .script(Script(from: 0, to: 0)))
+    heldAtCall = Buffer(count * CPU.framesMax, 0)
+    for cpu in 0..<count {
+      world.cpus[cpu].top = Int32(cpu * CPU.framesMax - 1)
+      for level in 0..<CPU.contextsMax {
+        contexts[cpu * CPU.contextsMax + level].base = Int32(cpu * CPU.framesMax - 1)
+      }
+    }
+  }
+
+  /// A second machine in the same state, independent of this one from here on.
+  package func clone() -> Machine { Machine(cloning: self) }
+
+  private init(cloning other: borrowing Machine) {
+    world = other.world.clone()
+    (now, events, runsAhead) = (other.now, other.events, other.runsAhead)
+    (costs, reach, cpuCount) = (other.costs, other.reach, other.cpuCount)
+    accounting = other.accounting.clone()
+    queue = other.queue.clone()
+    loose = other.loose.clone()
+    contexts = other.contexts.clone()
+    frames = other.frames.clone()
+    heldAtCall = other.heldAtCall.clone()
+    workPrices = other.workPrices.clone()
+  }
+
+  /// All steps of all CPUs so far, hashed: equal runs have equal fingerprints, with shortcuts or
+  /// without. Complexity: O(CPUs).
+  package var fingerprint: UInt64 {
+    var all = Fingerprint()
+    for cpu in 0..<cpuCount { all.mix(world.cpus[cpu].fingerprint.value) }
+    return all.value
+  }
+
+  /// Runs events until the time is past `end`, nothing is left, `budget` events have passed or the
+  /// probe wants draining. Returns: why it stopped.
+  package mutating func run(until end: Instant = .never, events budget: UInt64 = .max) -> Halt {
+    let last = events.addingReportingOverflow(budget)
+    let limit = last.overflow ? UInt64.max : last.partialValue
+    while events < limit {
+      let key = queue.first
+      let time = Instant(picoseconds: key >> WinnerTree.leafBits)
+      if loose.firstTime <= time, loose.firstTime <= end, loose.firstTime < .never {
+        now = loose.firstTime
+        events &+= 1
+        handleLoose()
+        continue
+      }
+      guard time <= end, time < .never else { return time < .never ? .end : .nothingLeft }
+      now = time
+      events &+= 1
+      let leaf = Int(truncatingIfNeeded: key & (1 << WinnerTree.leafBits - 1))
+      if leaf & 1 == 1 { advance(CPUID(leaf / 2)) } else { interruptArrives(on: CPUID(leaf / 2)) }
+      if world.isStopped { return .deadlock }
+      if world.probe.isHalfFull { return .probeIsFull }
+    }
+    return .budget
+  }
+
+  package enum Halt: Equatable { case end, nothingLeft, budget, probeIsFull, deadlock }
+
+  /// Brings the clock to `end` and books what every CPU was at until then.
+  package mutating func settle(at end: Instant) {
+    (now, world.now, world.queueTime) = (end, end, end)
+    for cpu in 0..<cpuCount { book(CPUID(cpu), until: end) }
+  }
+
+  /// Books the time since the last booking to what `cpu` was at.
+  @inline(__always)
+  mutating func book(_ cpu: CPUID, until time: Instant) {
+    let since = world.cpus[cpu].since
+    guard time > since else { return }
+    accounting.book(time - since, world.cpus[cpu].category, world.cpus[cpu].path)
+    world.cpus[cpu].since = time
+  }
+
+  /// The program of `cpu` goes on at `time`; until then it is at `activity`, booked as `category`.
+  @inline(__always)
+  mutating func schedule(
+    _ cpu: CPUID, at time: Instant, _ activity: Activity, as category: TimeCategory
+  ) {
+    world.cpus[cpu].activity = activity
+    world.cpus[cpu].category = category
+    queue.set(cpu.programLeaf, time)
+  }
+
+  @inline(__always)
+  mutating func mix(_ cpu: CPUID, _ time: Instant, _ kind: UInt64) {
+    world.cpus[cpu].fingerprint.mix(time.picoseconds << 4 | kind)
+  }
+
+  @inline(__always)
+  mutating func push(_ frame: Frame, on cpu: CPUID) {
+    let top = world.cpus[cpu].top &+ 1
+    let context = cpu.context(world.cpus[cpu].depth)
+    precondition(Int(top) < frames.count, "call chain too deep")
+    frames[Int(top)] = frame
+    heldAtCall[Int(top)] = UInt8(truncatingIfNeeded: world.locks.count(heldBy: context))
+    world.cpus[cpu].top = top
+  }
+}

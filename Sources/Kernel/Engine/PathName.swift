@@ -1,0 +1,20 @@
+/// The kernel functions that are paths here, by the kernel's own names.
+///
+/// To add one: a case. Its raw value numbers rows of the accounting, so the order is free.
+package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
+  case idle, script, program
+  case handle_irq, __do_softirq, ksoftirqd, worker_thread, flush_work
+  case smp_call_function_many_cond, __flush_smp_call_function_queue
+
+  /// As the kernel spells it.
+  package var text: String { "\(self)" }
+
+  /// Functions so short and frequent that a slice for each would drown a timeline; the kernel's
+  /// own tracepoints show them.
+  package var isTraced: Bool {
+    switch self {
+    case .idle, .script, .program, .handle_irq: false
+    default: true
+    }
+  }
+}

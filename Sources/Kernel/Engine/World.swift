@@ -1,0 +1,145 @@
+import Hardware
+import Simulation
+
+/// All that paths read and change: the kernel's data structures, the hardware's and the
+/// workload's. It holds no price and no queue of events: those are the `Machine`'s.
+package struct World: ~Copyable {
+  package let layout: Layout
+  package let version: KernelVersion
+  package let architecture: Architecture
+  package let config: KernelConfig
+  /// The time at which the running step happens.
+  package internal(set) var now: Instant
+  /// The time of the event that is being handled: behind `now` while a CPU runs ahead.
+  package internal(set) var queueTime: Instant
+  package internal(set) var cpus: Buffer<CPU>
+  package var locks: Locks
+  package var lines: CacheLines
+  package var calls: CallQueues
+  package var tasks: Tasks
+  package var work: WorkQueues
+  package var counters: Counters
+  package var program: ProgramState
+  package var shootdowns: ShootdownStatistics
+  package var probe: Probe
+  package var complaints: Complaints
+  package var scripts: Buffer<Step>
+  /// Set when the run cannot go on: a true deadlock.
+  var isStopped: Bool
+  /// A violation or warning waits for its context and path.
+  var hasComplaint: Bool
+
+  package init(_ boot: borrowing Boot) {
+    layout = Layout(boot.machine, costs: boot.costs)
+    (version, architecture, config) = (boot.version, boot.architecture, boot.config)
+    (now, queueTime) = (.zero, .zero)
+    cpus = Buffer(boot.cpuCount, CPU())
+    locks = Locks(contextCount: boot.cpuCount * CPU.contextsMax)
+    lines = CacheLines(costs: boot.costs)
+    let machine = boot.machine
+    calls = CallQueues(cpuCount: boot.cpuCount, lines: &lines) { machine.cpus[$0.index].node }
+    tasks = Tasks(cpuCount: boot.cpuCount)
+    work = WorkQueues(cpuCount: boot.cpuCount)
+    counters = Counters()
+    program = ProgramState(cpuCount: boot.cpuCount)
+    shootdowns = ShootdownStatistics()
+    probe = Probe()
+    complaints = Complaints()
+    scripts = Buffer(256, .return())
+    (isStopped, hasComplaint) = (false, false)
+  }
+
+  func clone() -> World { World(cloning: self) }
+  private init(cloning other: borrowing World) {
+    layout = other.layout.clone()
+    (version, architecture, config) = (other.version, other.architecture, other.config)
+    (now, queueTime) = (other.now, other.queueTime)
+    cpus = other.cpus.clone()
+    locks = other.locks.clone()
+    lines = other.lines.clone()
+    calls = other.calls.clone()
+    tasks = other.tasks.clone()
+    work = other.work.clone()
+    counters = other.counters.clone()
+    program = other.program.clone()
+    shootdowns = other.shootdowns
+    probe = other.probe.clone()
+    complaints = other.complaints
+    scripts = other.scripts.clone()
+    (isStopped, hasComplaint) = (other.isStopped, other.hasComplaint)
+  }
+}
+
+/// What paths say beside their steps.
+extension World {
+  /// Records a traceable event of `cpu` at the running step's time.
+  @inline(__always)
+  package mutating func trace(
+    _ event: TraceEvent, on cpu: CPUID, a: UInt64 = 0, b: UInt64 = 0, c: UInt64 = 0
+  ) {
+    guard probe.isOn else { return }
+    probe.note(event.rawValue, at: now, cpu: cpu.index, a: a, b: b, c: c)
+  }
+
+  /// Reports a broken kernel rule; the machine adds CPU, time, context and path.
+  package mutating func complain(_ kind: Violation.Kind, _ message: String, on cpu: CPUID) {
+    complaints.raised.append(Complaints.Raised(kind: kind, message: message))
+    hasComplaint = true
+  }
+
+  /// Reports what the kernel would print and go on: a failed allocation.
+  package mutating func warn(_ message: String, on cpu: CPUID) {
+    complaints.raised.append(Complaints.Raised(kind: nil, message: message))
+    hasComplaint = true
+  }
+
+  /// Called where the kernel has `might_sleep()` or `might_alloc()` with a blocking mask.
+  ///
+  /// - Parameter advice: what to do instead, for the report.
+  @inline(__always)
+  package mutating func mightSleep(on cpu: CPUID, _ advice: @autoclosure () -> String) {
+    guard !cpus[cpu].maySleep else { return }
+    complain(.sleepingInAtomic, advice(), on: cpu)
+  }
+
+  /// The node of a CPU, and the node its memory comes from. Kernel: `cpu_to_node()`,
+  /// `numa_mem_id()`.
+  @inline(__always)
+  package func node(of cpu: CPUID) -> NodeID { NodeID(Int(layout.places[cpu.index].node)) }
+  @inline(__always)
+  package func memoryNode(of cpu: CPUID) -> NodeID {
+    NodeID(Int(layout.places[cpu.index].memoryNode))
+  }
+
+  /// The softirq thread of `cpu`, made when it is first needed.
+  mutating func ksoftirqd(of cpu: CPUID) -> TaskID {
+    if tasks.ksoftirqds[cpu.index].isNone {
+      tasks.ksoftirqds[cpu.index] = tasks.make(
+        "ksoftirqd/\(cpu.index)", on: cpu, isKernelThread: true, entry: .ksoftirqd(.start))
+    }
+    return tasks.ksoftirqds[cpu.index]
+  }
+
+  /// Books a finished cross-CPU call of `cpu`.
+  mutating func noteShootdown(on cpu: CPUID) {
+    let request = calls.requests[cpu.index]
+    shootdowns.note(now - request.since, slowest: request.slowest)
+    trace(.shootdownEnd, on: cpu, a: UInt64(bitPattern: Int64(request.slowest.index)))
+  }
+}
+
+/// How long initiators waited for all others. Unit: as its types say.
+package struct ShootdownStatistics: Sendable {
+  package private(set) var count: UInt64 = 0
+  package private(set) var total = Duration.zero
+  package private(set) var most = Duration.zero
+  /// Who answered last in the longest one; -1 when there was none.
+  package private(set) var slowest = -1
+
+  mutating func note(_ length: Duration, slowest cpu: CPUID) {
+    count += 1
+    total += length
+    guard length > most else { return }
+    (most, slowest) = (length, cpu.index)
+  }
+}

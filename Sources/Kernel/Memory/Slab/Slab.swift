@@ -1,0 +1,3 @@
+/// One slab.
+package struct Slab: BitwiseCopyable {
+}

@@ -1,0 +1,245 @@
+import Hardware
+import Simulation
+
+/// A workload as data: what threads and interrupt handlers do, step by step. Built by `Scenario`
+/// for one machine; nothing in it is looked up by name while it runs.
+///
+/// Code is one flat array of `Op`s; an index into it is a *place*. Objects live in *slots*: each
+/// thread and each handler has its own, numbered from 0, and pools are runs of them.
+package struct Program: Sendable {
+  package struct Thread: Sendable {
+    package var name: String
+    package var cpu: Int
+    /// Its group: the scenario's one entry under `threads`, spread over CPUs.
+    package var group: Int
+    /// Its number within the group.
+    package var index: Int
+    package var entry: Int
+    package var slotCount: Int
+    package var start: Instant
+
+    package init(
+      name: String, cpu: Int, group: Int, index: Int, entry: Int, slotCount: Int,
+      start: Instant = .zero
+    ) {
+      (self.name, self.cpu, self.group, self.index) = (name, cpu, group, index)
+      (self.entry, self.slotCount, self.start) = (entry, slotCount, start)
+    }
+  }
+
+  /// The threads of one entry: `count` of them from `first`.
+  package struct Group: Sendable {
+    package var name: String
+    package var first: Int
+    package var count: Int
+    package init(name: String, first: Int, count: Int) {
+      (self.name, self.first, self.count) = (name, first, count)
+    }
+  }
+
+  /// A device: when it interrupts, whom, and what its handlers do.
+  package struct Source: Sendable {
+    package var name: String
+    /// Interrupts go to these CPUs in turn.
+    package var cpus: [Int]
+    /// Time between arrivals: an index into `distributions`.
+    package var interval: Int
+    /// Work units each arrival brings. A burst is an arrival of many.
+    package var unitsPerArrival: Int
+    package var hardirqEntry: Int
+    /// The softirq that `raise` in its hardirq starts, and what it does for each unit.
+    package var softirq: SoftIRQ?
+    package var softirqEntry: Int
+    /// Units one run of the softirq handles before it raises itself again. NAPI's weight is 64.
+    package var budget: Int
+    package var slotCount: Int
+
+    package init(
+      name: String, cpus: [Int], interval: Int, unitsPerArrival: Int, hardirqEntry: Int,
+      softirq: SoftIRQ?, softirqEntry: Int, budget: Int, slotCount: Int
+    ) {
+      (self.name, self.cpus, self.interval) = (name, cpus, interval)
+      (self.unitsPerArrival, self.hardirqEntry) = (unitsPerArrival, hardirqEntry)
+      (self.softirq, self.softirqEntry) = (softirq, softirqEntry)
+      (self.budget, self.slotCount) = (budget, slotCount)
+    }
+  }
+
+  /// A kmem_cache that the workload makes. Its number is its place in `caches`.
+  package struct Cache: Sendable {
+    package var name: String
+    package var size: Int
+    package var align: Int
+    package var isHardwareAligned: Bool
+    package var isReclaimable: Bool
+    package var isTypesafeByRCU: Bool
+    package var hasConstructor: Bool
+    package init(
+      name: String, size: Int, align: Int = 0, isHardwareAligned: Bool = false,
+      isReclaimable: Bool = false, isTypesafeByRCU: Bool = false, hasConstructor: Bool = false
+    ) {
+      (self.name, self.size, self.align) = (name, size, align)
+      (self.isHardwareAligned, self.isReclaimable) = (isHardwareAligned, isReclaimable)
+      (self.isTypesafeByRCU, self.hasConstructor) = (isTypesafeByRCU, hasConstructor)
+    }
+  }
+
+  package var title = ""
+  package var code: [Op] = []
+  package var threads: [Thread] = []
+  package var groups: [Group] = []
+  package var sources: [Source] = []
+  package var distributions: [Distribution] = []
+  package var allocations: [Allocation] = []
+  package var picks: [Pick] = []
+  package var choices: [Choice] = []
+  package var handOvers: [HandOver] = []
+  package var caches: [Cache] = []
+  /// Locks of the workload's own, by name.
+  package var locks: [String] = []
+  /// What latencies are reported of: `kmalloc(256)`. An op's `operation` is a place in it.
+  package var operations: [String] = []
+  /// Counters of the workload's own: `drops.eth0-rx`.
+  package var counters: [String] = []
+  package init() {}
+}
+
+/// A slot by its number in its thread or handler, or the one that `pick` chose last.
+package struct SlotRef: BitwiseCopyable, Equatable, Sendable {
+  let raw: Int16
+  package init(_ index: Int) { raw = Int16(index) }
+  package static var picked: SlotRef { SlotRef(-1) }
+}
+
+/// A random or fixed quantity: picoseconds or bytes, as its user says.
+package enum Distribution: BitwiseCopyable, Equatable, Sendable {
+  case constant(UInt64)
+  /// Any whole number in the range, both ends included.
+  case uniform(from: UInt64, through: UInt64)
+  case exponential(mean: UInt64)
+}
+
+/// One step of a workload. At most 16 bytes; what is larger is in a table of `Program`.
+package enum Op: BitwiseCopyable, Sendable {
+  /// Computes. The distribution is of picoseconds.
+  case work(distribution: Int32)
+  case sleep(distribution: Int32)
+  case allocate(Int32, into: SlotRef)
+  /// Frees what a slot holds; an empty slot is `kfree(NULL)`.
+  case free(FreeAPI, SlotRef, operation: Int16)
+  /// Reads and writes the object, one access each `stride` bytes.
+  case touch(SlotRef, stride: Int32, operation: Int16)
+  /// Forgets what a slot holds without freeing it: a leak.
+  case forget(SlotRef)
+  /// Chooses a slot of a pool at random; `SlotRef.picked` then means it.
+  case pick(Int32)
+  /// Goes on if the slot holds an object, at `otherwise` if it is empty or being filled.
+  case whenFull(SlotRef, otherwise: Int32)
+  /// Goes on if the slot is empty, at `otherwise` if it holds an object or is being filled.
+  case whenEmpty(SlotRef, otherwise: Int32)
+  case jump(Int32)
+  /// Goes to one of several places, by weight.
+  case choose(Int32)
+  /// `repeat`: sets the counter at a nesting depth, and goes back while it is not used up.
+  case repeatBegin(depth: Int16, count: Int32)
+  case repeatEnd(depth: Int16, begin: Int32)
+  case lock(Int32, irqs: IRQs)
+  case unlock(Int32, irqs: IRQs)
+  case disable(Mask)
+  case enable(Mask)
+  case raise(SoftIRQ)
+  case handOver(Int32)
+  /// Waits for a hand-over and puts its objects into the slots from `into` on.
+  case receive(into: SlotRef)
+  case count(Int32)
+  case cacheCreate(Int32, operation: Int16)
+  case cacheShrink(Int32, operation: Int16)
+  case cacheDestroy(Int32, operation: Int16)
+  case vmUnmapAliases(operation: Int16)
+  case drainAllPages(operation: Int16)
+  /// A thread is done; a handler has handled its unit.
+  case end
+}
+
+/// Which function frees.
+package enum FreeAPI: UInt8, BitwiseCopyable, Sendable {
+  case kfree, kmemCacheFree, freePages, vfree, kvfree
+}
+
+/// One allocating call, as written in a scenario.
+package struct Allocation: BitwiseCopyable, Sendable {
+  package enum API: UInt8, BitwiseCopyable, Sendable {
+    case kmalloc, kmemCacheAlloc, allocPages, vmalloc, kvmalloc
+  }
+  /// Where the memory is asked for.
+  package enum Place: BitwiseCopyable, Equatable, Sendable {
+    case any
+    case node(NodeID)
+    /// The node of the CPU that asks.
+    case here
+    /// A node drawn at random among those that are not the CPU's own.
+    case elsewhere
+  }
+  package var api: API
+  /// Bytes, a distribution; for `allocPages` the order.
+  package var size: Int32
+  /// For `kcalloc` and its like: elements of `size` each. 1 for the others.
+  package var count: UInt64
+  package var gfp: GFPFlags
+  package var place: Place
+  /// For `kmemCacheAlloc`: the workload's cache.
+  package var cache: Int32
+  /// Where to go on when it fails; -1: the next op.
+  package var onFailure: Int32
+  package var operation: Int16
+
+  package init(
+    api: API, size: Int32, count: UInt64 = 1, gfp: GFPFlags = .kernel, place: Place = .any,
+    cache: Int32 = -1, onFailure: Int32 = -1, operation: Int16
+  ) {
+    (self.api, self.size, self.count, self.gfp) = (api, size, count, gfp)
+    (self.place, self.cache, self.onFailure) = (place, cache, onFailure)
+    self.operation = operation
+  }
+}
+
+/// Which pool `pick` chooses from: the thread's own, or by weight that of another of its group.
+package struct Pick: BitwiseCopyable, Sendable {
+  /// The pool's first slot in each thread of the group, and its length.
+  package var slot: SlotRef
+  package var count: Int32
+  /// Of `own + next` picks, this many are of the own pool and of the next thread's in the group.
+  package var own: Int32
+  package var next: Int32
+
+  package init(slot: SlotRef, count: Int32, own: Int32, next: Int32) {
+    (self.slot, self.count, self.own, self.next) = (slot, count, own, next)
+  }
+}
+
+/// Places with weights.
+package struct Choice: Sendable {
+  package var places: [Int]
+  package var weights: [Int]
+  package init(places: [Int], weights: [Int]) { (self.places, self.weights) = (places, weights) }
+}
+
+/// Objects passed to another thread, which frees or uses them.
+package struct HandOver: BitwiseCopyable, Sendable {
+  /// Slots of one hand-over, in the order in which they arrive.
+  package static let slotsMax = 4
+  package var group: Int32
+  package var slots = InlineArray<4, SlotRef>(repeating: SlotRef(0))
+  package var count: Int32
+  /// Where to go on when the receiver's box is full; the objects stay.
+  package var otherwise: Int32
+  package var operation: Int16
+
+  package init(group: Int, slots: [SlotRef], otherwise: Int, operation: Int) {
+    self.group = Int32(group)
+    count = Int32(slots.count)
+    for (place, slot) in slots.enumerated() { self.slots[place] = slot }
+    self.otherwise = Int32(otherwise)
+    self.operation = Int16(operation)
+  }
+}

@@ -1,0 +1,121 @@
+import Simulation
+
+/// What interrupts run: a device's hardirq once an arrival, its softirq once a unit.
+extension ProgramState {
+  /// The hardirq of a device on `cpu`. Its `raise` is what makes the softirq see the units.
+  mutating func hardirqFrame(_ source: Int, on cpu: CPUID) -> Frame {
+    let id = handler(of: source, on: cpu, level: 0)
+    activations[id].place = sources[source].hardirqEntry
+    return .program(.go(id))
+  }
+
+  /// The handler of a softirq vector.
+  func softirqFrame(_ vector: SoftIRQ, on cpu: CPUID) -> Frame { .program(.softirq(vector)) }
+
+  /// The activation of a handler, made when its CPU first runs it. A hardirq of a device does not
+  /// nest on a CPU, nor does a softirq, so one each is enough.
+  private mutating func handler(of source: Int, on cpu: CPUID, level: Int) -> ID<Activation> {
+    let place = (source * cpuCount + cpu.index) * 2 + level
+    if handlers[place].isNone {
+      var activation = Activation()
+      activation.source = Int32(source)
+      activation.slotBase = Int32(usedSlots)
+      activation.stream = RandomStream(
+        seed: seed, name: "handler \(source) \(level)", index: cpu.index)
+      usedSlots += Int(sources[source].slotCount)
+      if slots.count < usedSlots { slots.grow(to: max(usedSlots, 2 * slots.count), Slot()) }
+      handlers[place] = activations.take(activation)
+    }
+    return handlers[place]
+  }
+
+  /// A softirq's next unit on `cpu`: the first source of `vector` that has any. Returns: its
+  /// activation, ready to run, or `nil` when none is left.
+  mutating func nextUnit(of vector: SoftIRQ, on cpu: CPUID) -> ID<Activation>? {
+    for source in 0..<sources.count where sources[source].softirq == Int32(vector.rawValue) {
+      let pending = source * cpuCount + cpu.index
+      guard pendingUnits[pending] > 0 else { continue }
+      let id = handler(of: source, on: cpu, level: 1)
+      if activations[id].unitsLeft == 0 { activations[id].unitsLeft = sources[source].budget + 1 }
+      activations[id].unitsLeft -= 1
+      guard activations[id].unitsLeft > 0 else { return nil }
+      pendingUnits[pending] -= 1
+      activations[id].place = sources[source].softirqEntry
+      return id
+    }
+    return nil
+  }
+
+  /// Whether units wait for a vector on `cpu`: its budget ran out.
+  func hasUnits(for vector: SoftIRQ, on cpu: CPUID) -> Bool {
+    for source in 0..<sources.count where sources[source].softirq == Int32(vector.rawValue) {
+      if pendingUnits[source * cpuCount + cpu.index] > 0 { return true }
+    }
+    return false
+  }
+
+  /// Ends a run of a vector's softirq: the next begins with a whole budget.
+  mutating func endRun(of vector: SoftIRQ, on cpu: CPUID) {
+    for source in 0..<sources.count where sources[source].softirq == Int32(vector.rawValue) {
+      let id = handlers[(source * cpuCount + cpu.index) * 2 + 1]
+      if !id.isNone { activations[id].unitsLeft = 0 }
+    }
+  }
+}
+
+extension ProgramPath {
+  mutating func nextUnit(_ vector: SoftIRQ, _ world: inout World, _ cpu: CPUID) -> Step {
+    if let id = world.program.nextUnit(of: vector, on: cpu) {
+      return ask(.call(.program(.go(id))), then: .softirqUnit(vector, id))
+    }
+    world.program.endRun(of: vector, on: cpu)
+    guard world.program.hasUnits(for: vector, on: cpu) else { return .return() }
+    // As NAPI: the budget is used up, so the rest comes with the next round. The next place finds
+    // no units only if they were handled there, so it returns.
+    return ask(.raise(vector), then: .softirqUnit(vector, .none))
+  }
+
+  mutating func endUnit(
+    _ vector: SoftIRQ, _ id: ID<ProgramState.Activation>, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    id.isNone ? .return() : nextUnit(vector, &world, cpu)
+  }
+}
+
+extension Machine {
+  /// Gives the machine its workload: threads sleep until their start, devices have a first arrival.
+  package mutating func load(_ program: Program, seed: UInt64) {
+    world.program = ProgramState(program, cpuCount: cpuCount, seed: seed)
+    for (index, name) in program.locks.enumerated() {
+      world.program.locks[index] = world.locks.make(.workload, name: name, lines: &world.lines)
+    }
+    for (index, thread) in program.threads.enumerated() {
+      let entry = Frame.program(.go(world.program.threads[index].activation))
+      let task = world.tasks.make(
+        thread.name, on: CPUID(thread.cpu), isKernelThread: false, entry: entry)
+      world.program.threads[index].task = task
+      start(task, at: thread.start)
+    }
+    for source in 0..<program.sources.count { scheduleArrival(source) }
+  }
+
+  private mutating func scheduleArrival(_ source: Int) {
+    var stream = world.program.sources[source].stream
+    let interval = world.program.draw(world.program.sources[source].interval, &stream)
+    world.program.sources[source].stream = stream
+    push(.arrival(source: source), at: now + Duration(picoseconds: max(interval, 1)))
+  }
+
+  /// A device's interrupt comes: the next of its CPUs takes it.
+  mutating func arrive(_ source: Int) {
+    let record = world.program.sources[source]
+    world.program.sources[source].turn = (record.turn + 1) % record.cpuCount
+    world.program.sources[source].arrivals += 1
+    let cpu = CPUID(Int(world.program.sourceCPUs[Int(record.firstCPU + record.turn)]))
+    if record.softirq >= 0 {
+      world.program.pendingUnits[source * cpuCount + cpu.index] += record.units
+    }
+    scheduleArrival(source)
+    deviceInterrupts(cpu, source: source)
+  }
+}

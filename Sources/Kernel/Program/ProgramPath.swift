@@ -1,0 +1,143 @@
+import Hardware
+import Simulation
+
+/// Runs a workload's code: the one path that is not a kernel function.
+///
+/// It goes from op to op in no time until one asks the machine for something. An op that other
+/// CPUs may see (`pick`, `handOver`, `receive`) is done in the order of emulated time: after a call
+/// that ran ahead it first lets the queue catch up (`sync`).
+package enum ProgramPath: Path {
+  case go(ID<ProgramState.Activation>)
+  /// A call that fills a slot is under way, or has answered.
+  case allocating(ID<ProgramState.Activation>, op: Int32)
+  /// Any other call that is measured.
+  case calling(ID<ProgramState.Activation>, operation: Int16)
+  case boxHere(ID<ProgramState.Activation>, handOver: Int32)
+  case boxGiven(ID<ProgramState.Activation>, operation: Int16)
+  case mailHere(ID<ProgramState.Activation>, into: SlotRef)
+  /// The softirq of a vector: the sources that raised it, one after the other.
+  case softirq(SoftIRQ)
+  case softirqUnit(SoftIRQ, ID<ProgramState.Activation>)
+
+  package static var name: PathName { .program }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .go(let id): return interpret(id, &world, cpu)
+    case .allocating(let id, let op):
+      store(reply, id, op, &world)
+      return interpret(id, &world, cpu)
+    case .calling(let id, let operation):
+      note(id, operation, &world)
+      return interpret(id, &world, cpu)
+    case .boxHere(let id, let handOver): return deliver(id, Int(handOver), &world, cpu)
+    case .boxGiven(let id, let operation):
+      note(id, operation, &world)
+      return interpret(id, &world, cpu)
+    case .mailHere(let id, let into):
+      return receive(id, into, &world, cpu)
+    case .softirq(let vector): return nextUnit(vector, &world, cpu)
+    case .softirqUnit(let vector, let id): return endUnit(vector, id, &world, cpu)
+    }
+  }
+
+  private func note(
+    _ id: ID<ProgramState.Activation>, _ operation: Int16, _ world: inout World
+  ) {
+    let began = world.program.activations[id].began
+    world.program.latencies.note(Int(operation), world.now - began)
+  }
+
+  /// Runs ops until one asks.
+  @inline(__always)
+  private mutating func interpret(
+    _ id: ID<ProgramState.Activation>, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    while true {
+      let place = Int(world.program.activations.items[id].place)
+      world.program.activations.items[id].place = Int32(truncatingIfNeeded: place &+ 1)
+      switch world.program.code[place] {
+      case .work(let distribution):
+        return ask(.run(drawTime(distribution, id, &world)), then: .go(id))
+      case .jump(let target): world.program.activations.items[id].place = target
+      case .pick(let pick):
+        if world.isAhead { return again(id, place, &world) }
+        choose(Int(pick), id, &world)
+      case .whenFull(let slot, let otherwise):
+        if !isFull(slot, id, world) { world.program.activations.items[id].place = otherwise }
+      case .whenEmpty(let slot, let otherwise):
+        if !isEmpty(slot, id, world) { world.program.activations.items[id].place = otherwise }
+      case .allocate(let op, let slot): return allocate(op, slot, id, &world, cpu)
+      case .free(let api, let slot, let operation):
+        return free(api, slot, operation, id, &world, cpu)
+      case let op:
+        if let step = interpretRare(op, id, place, &world, cpu) { return step }
+      }
+    }
+  }
+
+  @inline(__always)
+  private func drawTime(
+    _ distribution: Int32, _ id: ID<ProgramState.Activation>, _ world: inout World
+  ) -> Duration {
+    var stream = world.program.activations.items[id].stream
+    let length = world.program.draw(distribution, &stream)
+    world.program.activations.items[id].stream = stream
+    return Duration(picoseconds: length)
+  }
+
+  /// Lets the queue catch up, then does the op at `place` again.
+  mutating func again(
+    _ id: ID<ProgramState.Activation>, _ place: Int, _ world: inout World
+  ) -> Step {
+    world.program.activations[id].place = Int32(place)
+    return ask(.sync, then: .go(id))
+  }
+
+  @inline(__always)
+  private func choose(
+    _ pick: Int, _ id: ID<ProgramState.Activation>, _ world: inout World
+  ) {
+    let pick = world.program.picks[pick]
+    let draw = world.program.activations.items[id].stream.next()
+    let shares = UInt64(truncatingIfNeeded: pick.own &+ pick.next)
+    let share = Int32(truncatingIfNeeded: ((draw & 0xFFFF_FFFF) &* shares) >> 32)
+    let slot = Int32(
+      truncatingIfNeeded: ((draw >> 32) &* UInt64(truncatingIfNeeded: pick.count)) >> 32)
+    var base = world.program.activations.items[id].slotBase
+    if share >= pick.own {
+      let thread = Int(world.program.activations.items[id].thread)
+      base = world.program.threads[Int(world.program.threads[thread].next)].slotBase
+    }
+    world.program.activations.items[id].picked = base &+ Int32(pick.slot.raw) &+ slot
+  }
+
+  @inline(__always)
+  private func isFull(
+    _ slot: SlotRef, _ id: ID<ProgramState.Activation>, _ world: borrowing World
+  ) -> Bool {
+    let slot = world.program.slots[world.program.index(of: slot, id)]
+    return slot.address != .null && slot.visibleFrom <= world.now
+  }
+
+  private func isEmpty(
+    _ slot: SlotRef, _ id: ID<ProgramState.Activation>, _ world: borrowing World
+  ) -> Bool {
+    let slot = world.program.slots[world.program.index(of: slot, id)]
+    return slot.address == .null && slot.visibleFrom <= world.now
+  }
+}
+
+extension ProgramState {
+  /// Where a slot of an activation lies.
+  @inline(__always)
+  func index(of slot: SlotRef, _ id: ID<Activation>) -> Int {
+    slot.raw < 0
+      ? Int(activations.items[id].picked)
+      : Int(activations.items[id].slotBase) &+ Int(slot.raw)
+  }
+}
+
+extension World {
+  /// Whether the running CPU is past its turn in the queue.
+  @inline(__always) var isAhead: Bool { now != queueTime }
+}

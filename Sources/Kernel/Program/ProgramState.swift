@@ -1,0 +1,259 @@
+import Hardware
+import Simulation
+
+/// A running workload: its program in buffers, its objects, its random streams, its measurements.
+///
+/// Nothing here costs emulated time: it stands for the code that uses the allocators.
+package struct ProgramState: ~Copyable {
+  /// What holds an object. One that is being filled is neither full nor empty to others.
+  package struct Slot: BitwiseCopyable {
+    package var address = Address.null
+    /// Unit: bytes; pages for `allocPages`.
+    package var size: UInt64 = 0
+    /// Others see the object from then on; `never`: a call that will fill it is under way.
+    var visibleFrom = Instant.zero
+    package var cache: Int32 = -1
+    package var order: Int32 = 0
+  }
+
+  /// A thread or a handler on its way through the code.
+  package struct Activation: BitwiseCopyable {
+    /// Loops that may nest.
+    static let depthMax = 4
+    var place: Int32 = 0
+    var slotBase: Int32 = 0
+    var picked: Int32 = 0
+    var thread: Int32 = -1
+    var source: Int32 = -1
+    var unitsLeft: Int32 = 0
+    var began = Instant.zero
+    var loops = InlineArray<4, Int32>(repeating: 0)
+    var stream = RandomStream(seed: 0, index: 0)
+    /// Numbers the next pending pick of a bursty choice.
+    var target = Int32(-1)
+  }
+
+  /// What one hand-over carries.
+  struct Message: BitwiseCopyable {
+    var slots = InlineArray<4, Slot>(repeating: Slot())
+    var count: Int32 = 0
+    var next = ID<Message>.none
+  }
+
+  /// Objects on their way to a thread.
+  struct Box: BitwiseCopyable {
+    var first = ID<Message>.none
+    var last = ID<Message>.none
+    var count: Int32 = 0
+    var isAwaited = false
+    var line = LineID.none
+  }
+
+  struct ThreadRecord: BitwiseCopyable {
+    var task = TaskID.none
+    var activation = ID<Activation>.none
+    var slotBase: Int32 = 0
+    /// The next thread of its group.
+    var next: Int32 = 0
+    var group: Int32 = 0
+    var index: Int32 = 0
+    var box = Box()
+  }
+
+  struct GroupRecord: BitwiseCopyable {
+    var first: Int32 = 0
+    var count: Int32 = 0
+  }
+
+  struct SourceRecord: BitwiseCopyable {
+    var firstCPU: Int32 = 0
+    var cpuCount: Int32 = 0
+    var turn: Int32 = 0
+    var interval: Int32 = 0
+    var units: Int32 = 0
+    var hardirqEntry: Int32 = 0
+    var softirqEntry: Int32 = 0
+    /// The vector, or -1.
+    var softirq: Int32 = -1
+    var budget: Int32 = 64
+    var slotCount: Int32 = 0
+    var stream = RandomStream(seed: 0, index: 0)
+    package var arrivals: UInt64 = 0
+  }
+
+  struct ChoiceRecord: BitwiseCopyable {
+    var first: Int32 = 0
+    var count: Int32 = 0
+    var weight: Int32 = 0
+  }
+
+  /// Messages a box holds before its senders are told that it is full.
+  package static let boxMax: Int32 = 4096
+
+  var code: Buffer<Op>
+  var allocations: Buffer<Allocation>
+  var distributions: Buffer<Distribution>
+  var picks: Buffer<Pick>
+  var handOvers: Buffer<HandOver>
+  var choices: Buffer<ChoiceRecord>
+  /// Places and cumulative weights of all choices.
+  var choicePlaces: Buffer<Int32>
+  var choiceWeights: Buffer<Int32>
+  var threads: Buffer<ThreadRecord>
+  var groups: Buffer<GroupRecord>
+  var sources: Buffer<SourceRecord>
+  var sourceCPUs: Buffer<Int32>
+  var locks: Buffer<LockID>
+  package var slots: Buffer<Slot>
+  var activations: Pool<Activation>
+  var messages: Pool<Message>
+  /// For each source and CPU: units that wait for the softirq, and the handlers' activations.
+  var pendingUnits: Buffer<Int32>
+  var handlers: Buffer<ID<Activation>>
+  package var counters: Buffer<UInt64>
+  package var latencies: Histograms
+  package var failures: Buffer<UInt64>
+  let cpuCount: Int
+  var usedSlots: Int
+  let seed: UInt64
+
+  /// No workload at all.
+  init(cpuCount: Int) { self.init(Program(), cpuCount: cpuCount, seed: 0) }
+
+  package init(_ program: Program, cpuCount: Int, seed: UInt64) {
+    self.cpuCount = cpuCount
+    self.seed = seed
+    code = filled(program.code, .end)
+    allocations = filled(
+      program.allocations, Allocation(api: .kmalloc, size: 0, operation: 0))
+    distributions = filled(program.distributions, .constant(0))
+    picks = filled(program.picks, Pick(slot: SlotRef(0), count: 1, own: 1, next: 0))
+    handOvers = filled(
+      program.handOvers, HandOver(group: 0, slots: [], otherwise: -1, operation: 0))
+    choices = Buffer(program.choices.count, ChoiceRecord())
+    choicePlaces = Buffer(program.choices.reduce(0) { $0 + $1.places.count }, 0)
+    choiceWeights = Buffer(program.choices.reduce(0) { $0 + $1.places.count }, 0)
+    threads = Buffer(program.threads.count, ThreadRecord())
+    groups = Buffer(program.groups.count, GroupRecord())
+    sources = Buffer(program.sources.count, SourceRecord())
+    sourceCPUs = Buffer(program.sources.reduce(0) { $0 + $1.cpus.count }, 0)
+    locks = Buffer(program.locks.count, .none)
+    slots = Buffer(program.threads.reduce(0) { $0 + $1.slotCount } + 64, Slot())
+    activations = Pool(capacity: program.threads.count + 8, blank: Activation())
+    messages = Pool(capacity: 16, blank: Message())
+    pendingUnits = Buffer(program.sources.count * cpuCount, 0)
+    handlers = Buffer(program.sources.count * cpuCount * 2, .none)
+    counters = Buffer(program.counters.count, 0)
+    latencies = Histograms(count: program.operations.count)
+    failures = Buffer(program.operations.count, 0)
+    usedSlots = 0
+    fillChoices(program)
+    fillThreads(program)
+    fillSources(program)
+  }
+
+  private init(cloning other: borrowing ProgramState) {
+    code = other.code.clone()
+    allocations = other.allocations.clone()
+    distributions = other.distributions.clone()
+    picks = other.picks.clone()
+    handOvers = other.handOvers.clone()
+    choices = other.choices.clone()
+    choicePlaces = other.choicePlaces.clone()
+    choiceWeights = other.choiceWeights.clone()
+    threads = other.threads.clone()
+    groups = other.groups.clone()
+    sources = other.sources.clone()
+    sourceCPUs = other.sourceCPUs.clone()
+    locks = other.locks.clone()
+    slots = other.slots.clone()
+    activations = other.activations.clone()
+    messages = other.messages.clone()
+    pendingUnits = other.pendingUnits.clone()
+    handlers = other.handlers.clone()
+    counters = other.counters.clone()
+    latencies = other.latencies.clone()
+    failures = other.failures.clone()
+    (cpuCount, usedSlots, seed) = (other.cpuCount, other.usedSlots, other.seed)
+  }
+  func clone() -> ProgramState { ProgramState(cloning: self) }
+
+  private mutating func fillChoices(_ program: Program) {
+    var used = 0
+    for (index, choice) in program.choices.enumerated() {
+      var weight = 0
+      choices[index].first = Int32(used)
+      for (place, share) in zip(choice.places, choice.weights) {
+        weight += share
+        choicePlaces[used] = Int32(place)
+        choiceWeights[used] = Int32(weight)
+        used += 1
+      }
+      choices[index].count = Int32(choice.places.count)
+      choices[index].weight = Int32(weight)
+    }
+  }
+
+  private mutating func fillThreads(_ program: Program) {
+    for (index, group) in program.groups.enumerated() {
+      groups[index] = GroupRecord(first: Int32(group.first), count: Int32(group.count))
+    }
+    for (index, thread) in program.threads.enumerated() {
+      let group = program.groups[thread.group]
+      let stream = RandomStream(seed: seed, name: "thread \(thread.name)", index: thread.index)
+      threads[index].activation = activations.take(
+        Activation(
+          place: Int32(thread.entry), slotBase: Int32(usedSlots), thread: Int32(index),
+          stream: stream))
+      threads[index].slotBase = Int32(usedSlots)
+      threads[index].next = Int32(group.first + (thread.index + 1) % group.count)
+      threads[index].group = Int32(thread.group)
+      threads[index].index = Int32(thread.index)
+      usedSlots += thread.slotCount
+    }
+  }
+
+  private mutating func fillSources(_ program: Program) {
+    var used = 0
+    for (index, source) in program.sources.enumerated() {
+      sources[index] = SourceRecord(
+        firstCPU: Int32(used), cpuCount: Int32(source.cpus.count), turn: 0,
+        interval: Int32(source.interval), units: Int32(source.unitsPerArrival),
+        hardirqEntry: Int32(source.hardirqEntry), softirqEntry: Int32(source.softirqEntry),
+        softirq: source.softirq.map { Int32($0.rawValue) } ?? -1, budget: Int32(source.budget),
+        slotCount: Int32(source.slotCount),
+        stream: RandomStream(seed: seed, name: "source \(source.name)", index: index))
+      for cpu in source.cpus {
+        sourceCPUs[used] = Int32(cpu)
+        used += 1
+      }
+    }
+  }
+
+  /// One draw from a distribution.
+  @inline(__always)
+  func draw(_ distribution: Int32, _ stream: inout RandomStream) -> UInt64 {
+    switch distributions[Int(distribution)] {
+    case .constant(let value): value
+    case .uniform(let from, let through):
+      from &+ UInt64(truncatingIfNeeded: stream.below(Int(through &- from) &+ 1))
+    case .exponential(let mean): Exponential.draw(mean: mean, &stream)
+    }
+  }
+
+  /// Forgets all measurements, as at the end of a warm-up; objects and streams stay.
+  mutating func resetMeasurements() {
+    latencies.reset()
+    for index in 0..<failures.count { failures[index] = 0 }
+    for index in 0..<counters.count { counters[index] = 0 }
+  }
+}
+
+/// A buffer of an array's elements.
+private func filled<Element: BitwiseCopyable>(
+  _ elements: [Element], _ blank: Element
+) -> Buffer<Element> {
+  var buffer = Buffer(elements.count, blank)
+  for (index, element) in elements.enumerated() { buffer[index] = element }
+  return buffer
+}
