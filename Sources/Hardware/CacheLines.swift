@@ -40,6 +40,8 @@ public struct CacheLines: ~Copyable {
   public mutating func make(node: Int = 0) -> LineID { lines.take(CacheLine(node: node)) }
   public mutating func give(_ line: LineID) { lines.give(line) }
   public var count: Int { lines.liveCount }
+  /// Unit: bytes of the host.
+  public var byteCount: Int { lines.byteCount }
 
   /// Moves `line` to `cpu` for writing. Returns: when it is there.
   @inlinable @inline(__always)

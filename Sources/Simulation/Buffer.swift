@@ -40,6 +40,9 @@ import Glibc
     size = count
   }
 
+  /// What it takes of the host's memory, touched or not. Unit: bytes.
+  public var byteCount: Int { size * MemoryLayout<Element>.stride }
+
   @inlinable deinit { unsafe free(base) }
 
   /// An independent copy. Complexity: O(`count`), one block move.

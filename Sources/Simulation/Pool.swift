@@ -24,6 +24,8 @@
   }
   public func clone() -> Pool { Pool(cloning: self) }
 
+  /// What it takes of the host's memory. Unit: bytes.
+  public var byteCount: Int { items.byteCount + unused.byteCount }
   /// Records in use. Unit: records.
   @inlinable public var liveCount: Int { used - unusedCount }
   /// No ID was ever as large as this.

@@ -77,6 +77,11 @@ package struct CallQueues: ~Copyable {
   }
   func clone() -> CallQueues { CallQueues(cloning: self) }
 
+  /// Unit: bytes of the host.
+  var byteCount: Int {
+    calls.byteCount + queues.byteCount + requests.byteCount + masks.byteCount
+  }
+
   func isDone(_ initiator: CPUID) -> Bool { requests[initiator.index].outstanding == 0 }
   func line(of cpu: CPUID) -> LineID { queues[cpu.index].line }
 

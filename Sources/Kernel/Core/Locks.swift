@@ -188,6 +188,21 @@ package struct Locks: ~Copyable {
     return broken
   }
 
+  /// Forgets how often and how long; who holds and waits stays.
+  mutating func resetStatistics() {
+    for index in 0..<locks.highWater {
+      let lock = LockID(index)
+      (locks[lock].acquisitions, locks[lock].contended) = (0, 0)
+      (locks[lock].waitTotal, locks[lock].waitMax) = (.zero, .zero)
+      (locks[lock].holdTotal, locks[lock].holdMax) = (.zero, .zero)
+    }
+  }
+
+  /// Unit: bytes of the host.
+  var byteCount: Int {
+    locks.byteCount + next.byteCount + held.byteCount + heldCount.byteCount + after.byteCount
+  }
+
   /// How many locks a context holds.
   @inline(__always) func count(heldBy context: ContextID) -> Int { Int(heldCount[context.index]) }
 }

@@ -70,6 +70,9 @@ package struct Tasks: ~Copyable {
     return all.take(task)
   }
 
+  /// Unit: bytes of the host.
+  var byteCount: Int { all.byteCount + ksoftirqds.byteCount }
+
   package func name(of task: TaskID) -> String {
     task.isNone ? "idle" : names[Int(all[task].name)]
   }

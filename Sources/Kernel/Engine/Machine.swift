@@ -17,6 +17,8 @@ package struct Machine: ~Copyable {
   /// Whether `Step.ahead` may skip the queue.
   package let runsAhead: Bool
   package internal(set) var accounting: Accounting
+  /// When measuring began: at the start, or at the end of the warm-up.
+  package internal(set) var measuredFrom: Instant
   var queue: WinnerTree
   var loose: EventHeap
   var contexts: Buffer<Context>
@@ -38,6 +40,7 @@ package struct Machine: ~Copyable {
     cpuCount = count
     (now, events, self.runsAhead) = (.zero, 0, runsAhead)
     accounting = Accounting()
+    measuredFrom = .zero
     queue = WinnerTree(leafCount: 2 * count)
     loose = EventHeap()
     contexts = Buffer(count * CPU.contextsMax, Context())
@@ -59,6 +62,7 @@ package struct Machine: ~Copyable {
     (now, events, runsAhead) = (other.now, other.events, other.runsAhead)
     (costs, reach, cpuCount) = (other.costs, other.reach, other.cpuCount)
     accounting = other.accounting.clone()
+    measuredFrom = other.measuredFrom
     queue = other.queue.clone()
     loose = other.loose.clone()
     contexts = other.contexts.clone()
@@ -94,13 +98,41 @@ package struct Machine: ~Copyable {
       events &+= 1
       let leaf = Int(truncatingIfNeeded: key & (1 << WinnerTree.leafBits - 1))
       if leaf & 1 == 1 { advance(CPUID(leaf / 2)) } else { interruptArrives(on: CPUID(leaf / 2)) }
-      if world.isStopped { return .deadlock }
+      if world.isStopped { return world.program.isDone ? .enough : .deadlock }
       if world.probe.isHalfFull { return .probeIsFull }
     }
     return .budget
   }
 
-  package enum Halt: Equatable { case end, nothingLeft, budget, probeIsFull, deadlock }
+  package enum Halt: Equatable { case end, nothingLeft, enough, budget, probeIsFull, deadlock }
+
+  /// Forgets what was measured so far; the state stays. For the end of a warm-up, after `settle`.
+  package mutating func beginMeasuring() {
+    accounting.reset()
+    measuredFrom = now
+    world.beginMeasuring()
+  }
+
+  /// Ends the run at the event in which so many operations have been measured.
+  package mutating func stop(after operations: Int) {
+    world.program.operationsLeft = operations
+  }
+
+  /// The threads as exporters list them.
+  package var threadsForTrace: [TraceTable.Thread] {
+    (0..<world.tasks.all.highWater).map {
+      let task = world.tasks.all[TaskID($0)]
+      return TraceTable.Thread(pid: Int(task.pid), name: world.tasks.name(of: TaskID($0)))
+    }
+  }
+
+  /// What the model keeps for each CPU, on average: stacks, contexts, queues, objects' slots.
+  /// Unit: bytes of the host. Slabs and page records are the emulated memory's, not a CPU's.
+  package var stateBytesPerCPU: Double {
+    var bytes = frames.byteCount + heldAtCall.byteCount + contexts.byteCount
+    bytes += 4 * 8 * cpuCount + world.stateBytes
+    return Double(bytes) / Double(cpuCount)
+  }
 
   /// Brings the clock to `end` and books what every CPU was at until then.
   package mutating func settle(at end: Instant) {

@@ -143,3 +143,19 @@ package struct ShootdownStatistics: Sendable {
     (most, slowest) = (length, cpu.index)
   }
 }
+
+extension World {
+  /// Forgets all statistics; the state stays.
+  mutating func beginMeasuring() {
+    counters.reset()
+    program.resetMeasurements()
+    shootdowns = ShootdownStatistics()
+    locks.resetStatistics()
+  }
+
+  /// What a CPU costs the host beside stacks. Unit: bytes.
+  var stateBytes: Int {
+    cpus.byteCount + locks.byteCount + lines.byteCount + calls.byteCount + tasks.byteCount
+      + program.byteCount
+  }
+}

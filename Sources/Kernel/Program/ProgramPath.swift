@@ -40,11 +40,11 @@ package enum ProgramPath: Path {
     }
   }
 
-  private func note(
+  func note(
     _ id: ID<ProgramState.Activation>, _ operation: Int16, _ world: inout World
   ) {
     let began = world.program.activations[id].began
-    world.program.latencies.note(Int(operation), world.now - began)
+    if world.program.measure(operation, world.now - began) { world.isStopped = true }
   }
 
   /// Runs ops until one asks.

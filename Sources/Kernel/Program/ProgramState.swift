@@ -113,6 +113,8 @@ package struct ProgramState: ~Copyable {
   package var counters: Buffer<UInt64>
   package var latencies: Histograms
   package var failures: Buffer<UInt64>
+  /// Measured operations until the run ends; below zero: no limit.
+  package var operationsLeft: Int
   let cpuCount: Int
   var usedSlots: Int
   let seed: UInt64
@@ -147,6 +149,7 @@ package struct ProgramState: ~Copyable {
     latencies = Histograms(count: program.operations.count)
     failures = Buffer(program.operations.count, 0)
     usedSlots = 0
+    operationsLeft = -1
     fillChoices(program)
     fillThreads(program)
     fillSources(program)
@@ -175,6 +178,7 @@ package struct ProgramState: ~Copyable {
     latencies = other.latencies.clone()
     failures = other.failures.clone()
     (cpuCount, usedSlots, seed) = (other.cpuCount, other.usedSlots, other.seed)
+    operationsLeft = other.operationsLeft
   }
   func clone() -> ProgramState { ProgramState(cloning: self) }
 
@@ -241,11 +245,33 @@ package struct ProgramState: ~Copyable {
     }
   }
 
+  /// Whether as many operations were measured as the run was to have.
+  package var isDone: Bool { operationsLeft == 0 }
+
+  /// How often a device interrupted.
+  package func arrivals(of source: Int) -> UInt64 { sources[source].arrivals }
+
+  /// Unit: bytes of the host.
+  var byteCount: Int {
+    slots.byteCount + activations.byteCount + threads.byteCount + pendingUnits.byteCount
+      + handlers.byteCount
+  }
+
+  /// Counts one operation that took `length`. Returns: whether it was the last.
+  @inline(__always)
+  mutating func measure(_ operation: Int16, _ length: Duration) -> Bool {
+    latencies.note(Int(operation), length)
+    guard operationsLeft > 0 else { return false }
+    operationsLeft -= 1
+    return operationsLeft == 0
+  }
+
   /// Forgets all measurements, as at the end of a warm-up; objects and streams stay.
   mutating func resetMeasurements() {
     latencies.reset()
     for index in 0..<failures.count { failures[index] = 0 }
     for index in 0..<counters.count { counters[index] = 0 }
+    for index in 0..<sources.count { sources[index].arrivals = 0 }
   }
 }
 

@@ -1,0 +1,146 @@
+import Hardware
+import Kernel
+import Simulation
+
+/// Reads a machine that has run.
+extension RunResult {
+  init(of machine: borrowing Machine, _ plan: RunPlan, ended: String, wallS: Double) {
+    let measured = machine.now - machine.measuredFrom
+    let boot = plan.boot
+    self.init(
+      name: plan.name, title: plan.title, seed: plan.settings.seed, kernel: boot.version.name,
+      costs: boot.costs.name, machine: MachineSummary(boot.machine),
+      timeNs: measured.picoseconds / 1000, warmupNs: machine.measuredFrom.picoseconds / 1000,
+      events: 0, wallS: wallS, eventsPerS: 0,
+      fingerprint: String(machine.fingerprint, radix: 16), ended: ended,
+      operations: Self.operations(of: machine, plan, measured),
+      cpuTime: Self.cpuTime(of: machine, measured), topPaths: Self.topPaths(of: machine),
+      counters: Self.counters(of: machine, plan), caches: Self.caches(of: machine),
+      zones: Self.zones(of: machine), vmalloc: Self.vmalloc(of: machine),
+      tlb: Self.tlb(of: machine), locks: Self.locks(of: machine),
+      interrupts: Self.interrupts(of: machine, plan),
+      violations: Self.violations(of: machine),
+      violationCount: machine.world.complaints.violationCount,
+      warnings: machine.world.complaints.warnings.map {
+        Warning(cpu: $0.cpu, timeNs: nanoseconds($0.time), message: $0.message)
+      }, warningCount: machine.world.complaints.warningCount,
+      wouldReclaim: Self.wouldReclaim(of: machine), notes: plan.notes,
+      stateBytesPerCpu: machine.stateBytesPerCPU)
+  }
+
+  private static func operations(
+    of machine: borrowing Machine, _ plan: RunPlan, _ measured: Duration
+  ) -> [String: Operation] {
+    var all: [String: Operation] = [:]
+    for (index, name) in plan.program.operations.enumerated() {
+      let histogram = machine.world.program.latencies[index]
+      func percentile(_ permille: Int) -> Double {
+        machine.world.program.latencies.percentile(index, permille: permille).nanoseconds
+      }
+      let count = histogram.count
+      let mean = count > 0 ? Double(histogram.sum) / Double(count) / 1000 : 0
+      let seconds = Double(measured.picoseconds) / 1e12
+      all[name] = Operation(
+        count: count, failed: machine.world.program.failures[index],
+        throughputPerS: seconds > 0 ? Double(count) / seconds : 0,
+        latencyNs: Latency(
+          min: count > 0 ? Double(histogram.least) / 1000 : 0, mean: mean, p50: percentile(500),
+          p90: percentile(900), p99: percentile(990), max: Double(histogram.most) / 1000))
+    }
+    return all
+  }
+
+  /// Whole nanoseconds that add up exactly: the largest remainders are rounded up.
+  private static func cpuTime(
+    of machine: borrowing Machine, _ measured: Duration
+  ) -> [String: UInt64] {
+    let cpus = UInt64(machine.world.layout.cpuCount)
+    var rest = cpus * (measured.picoseconds / 1000)
+    var parts: [(key: String, whole: UInt64, remainder: UInt64)] = []
+    for category in TimeCategory.allCases {
+      let spent = machine.accounting.spent(in: category).picoseconds
+      parts.append((category.key, spent / 1000, spent % 1000))
+      rest -= min(rest, spent / 1000)
+    }
+    for index in parts.indices.sorted(by: { parts[$0].remainder > parts[$1].remainder })
+    where rest > 0 {
+      parts[index].whole += 1
+      rest -= 1
+    }
+    return Dictionary(uniqueKeysWithValues: parts.map { ($0.key, $0.whole) })
+  }
+
+  private static func topPaths(of machine: borrowing Machine) -> [String: String] {
+    var all: [String: String] = [:]
+    for category in TimeCategory.allCases where category != .idle && category != .workload {
+      all[category.key] = machine.accounting.topPath(of: category)?.text
+    }
+    return all
+  }
+
+  private static func counters(
+    of machine: borrowing Machine, _ plan: RunPlan
+  ) -> [String: UInt64] {
+    var all: [String: UInt64] = [:]
+    for counter in VMStat.allCases { all[counter.text] = machine.world.counters[counter] }
+    for (index, name) in plan.program.counters.enumerated() {
+      all[name] = machine.world.program.counters[index]
+    }
+    return all
+  }
+
+  private static func tlb(of machine: borrowing Machine) -> TLB {
+    let shootdowns = machine.world.shootdowns
+    let mean =
+      shootdowns.count > 0 ? shootdowns.total.nanoseconds / Double(shootdowns.count) : 0
+    return TLB(
+      shootdowns: shootdowns.count, ipisSent: machine.world.counters[.ipisSent],
+      ipisReceived: machine.world.counters[.ipisReceived], flushAll: 0, flushOne: 0,
+      waitNs: TLB.Wait(mean: mean, max: shootdowns.most.nanoseconds),
+      slowestCpu: shootdowns.slowest)
+  }
+
+  private static func locks(of machine: borrowing Machine) -> [Lock] {
+    var all: [Lock] = []
+    for index in 0..<machine.world.locks.locks.highWater {
+      let lock = machine.world.locks.locks[LockID(index)]
+      guard lock.acquisitions > 0 else { continue }
+      func times(_ total: Duration, _ most: Duration, of count: UInt64) -> Lock.Times {
+        Lock.Times(
+          total: total.nanoseconds, mean: count > 0 ? total.nanoseconds / Double(count) : 0,
+          max: most.nanoseconds)
+      }
+      all.append(
+        Lock(
+          name: machine.world.locks.name(of: LockID(index)),
+          type: lock.lockClass.isMutex ? "mutex" : "spinlock", acquisitions: lock.acquisitions,
+          contended: lock.contended,
+          waitNs: times(lock.waitTotal, lock.waitMax, of: lock.contended),
+          holdNs: times(lock.holdTotal, lock.holdMax, of: lock.acquisitions)))
+    }
+    return all.sorted { ($0.waitNs.total, $1.name) > ($1.waitNs.total, $0.name) }
+  }
+
+  private static func interrupts(of machine: borrowing Machine, _ plan: RunPlan) -> Interrupts {
+    Interrupts(
+      sources: plan.program.sources.enumerated().map { index, source in
+        Interrupts.Source(
+          name: source.name, arrivals: machine.world.program.arrivals(of: index),
+          cpus: source.cpus)
+      }, callFunction: machine.world.counters[.ipisReceived],
+      device: machine.world.counters[.deviceInterrupts],
+      softirqs: machine.world.counters[.softirqs],
+      ksoftirqdWakeups: machine.world.counters[.ksoftirqdWakeups],
+      contextSwitches: machine.world.counters[.contextSwitches])
+  }
+
+  private static func violations(of machine: borrowing Machine) -> [Violation] {
+    machine.world.complaints.violations.map {
+      Violation(
+        kind: $0.kind.rawValue, cpu: $0.cpu, timeNs: nanoseconds($0.time), context: $0.context,
+        path: $0.path, message: $0.message)
+    }
+  }
+}
+
+func nanoseconds(_ time: Instant) -> Double { Double(time.picoseconds) / 1000 }

@@ -1,0 +1,194 @@
+/// What a run found: plain values, named as in the result JSON (camel case becomes snake case).
+///
+/// Times end in `Ns` and are in nanoseconds; sizes end in what they count.
+package struct RunResult: Encodable, Sendable {
+  package var schema = "kmemu.run/1"
+  package var name: String
+  package var title: String
+  package var seed: UInt64
+  package var kernel: String
+  package var costs: String
+  package var machine: MachineSummary
+  package var timeNs: UInt64
+  package var warmupNs: UInt64
+  /// Passes through the event queue.
+  package var events: UInt64
+  package var wallS: Double
+  package var eventsPerS: Double
+  package var fingerprint: String
+  /// Whether the run ended before its time: a deadlock, an interrupt by the user.
+  package var ended: String
+  package var operations: [String: Operation]
+  /// Adds up exactly to CPUs times `timeNs`. Keys: `TimeCategory.key`.
+  package var cpuTime: [String: UInt64]
+  /// For each category the kernel function with most of its time.
+  package var topPaths: [String: String]
+  package var counters: [String: UInt64]
+  package var caches: [Cache]
+  package var zones: [Zone]
+  package var vmalloc: Vmalloc
+  package var tlb: TLB
+  package var locks: [Lock]
+  package var interrupts: Interrupts
+  package var violations: [Violation]
+  package var violationCount: Int
+  package var warnings: [Warning]
+  package var warningCount: Int
+  /// Small GFP_KERNEL requests that failed here and for which Linux would reclaim or kill.
+  package var wouldReclaim: UInt64
+  package var expectations: [Expectation] = []
+  package var notes: [String]
+  /// State of the model. Unit: bytes, of the host; slabs and page records apart.
+  package var stateBytesPerCpu: Double
+
+  package struct MachineSummary: Encodable, Sendable {
+    package var source: String
+    package var cpus: Int
+    package var nodes: Int
+    package var packages: Int
+    package var cores: Int
+    package var memoryBytes: UInt64
+    package var distances: [[Int]]
+  }
+
+  package struct Latency: Encodable, Sendable {
+    package var min: Double
+    package var mean: Double
+    package var p50: Double
+    package var p90: Double
+    package var p99: Double
+    package var max: Double
+  }
+
+  package struct Operation: Encodable, Sendable {
+    package var count: UInt64
+    package var failed: UInt64
+    package var throughputPerS: Double
+    package var latencyNs: Latency
+  }
+
+  package struct Cache: Encodable, Sendable {
+    package var name: String
+    package var objectSize: Int
+    package var slabSize: Int
+    package var objectsPerSlab: Int
+    package var order: Int
+    package var slabs: Int
+    package var activeObjects: Int
+    package var objects: Int
+    package var partial: Int
+    /// SLUB_STATS, under the kernel's names.
+    package var stats: [String: UInt64]
+  }
+
+  package struct Zone: Encodable, Sendable {
+    package var node: Int
+    package var zone: String
+    package var presentPages: Int
+    package var managedPages: Int
+    package var freePages: Int
+    package var freeByOrder: [Int]
+    package var watermarks: Watermarks
+    /// For each class of request, the pages kept from it.
+    package var protection: [Int]
+    package struct Watermarks: Encodable, Sendable {
+      package var min: Int
+      package var low: Int
+      package var high: Int
+      package var promo: Int
+    }
+    package struct PerCPUPages: Encodable, Sendable {
+      package var cpu: Int
+      package var count: Int
+      package var high: Int
+      package var batch: Int
+      package var highMin: Int
+      package var highMax: Int
+    }
+    package var pagesets: [PerCPUPages]
+  }
+
+  package struct Vmalloc: Encodable, Sendable {
+    package var areas: Int
+    package var lazyPages: Int
+    package var lazyMaxPages: Int
+    package var purges: Int
+    package var pages: Int
+    package struct Area: Encodable, Sendable {
+      package var start: UInt64
+      package var end: UInt64
+      package var pages: Int
+      package var caller: String
+      /// Pages by node.
+      package var nodes: [Int]
+    }
+    package var list: [Area]
+  }
+
+  package struct TLB: Encodable, Sendable {
+    package var shootdowns: UInt64
+    package var ipisSent: UInt64
+    package var ipisReceived: UInt64
+    package var flushAll: UInt64
+    package var flushOne: UInt64
+    package struct Wait: Encodable, Sendable {
+      package var mean: Double
+      package var max: Double
+    }
+    package var waitNs: Wait
+    /// The CPU that answered last in the longest shootdown; -1 when there was none.
+    package var slowestCpu: Int
+  }
+
+  package struct Lock: Encodable, Sendable {
+    package struct Times: Encodable, Sendable {
+      package var total: Double
+      package var mean: Double
+      package var max: Double
+    }
+    package var name: String
+    package var type: String
+    package var acquisitions: UInt64
+    package var contended: UInt64
+    package var waitNs: Times
+    package var holdNs: Times
+  }
+
+  package struct Interrupts: Encodable, Sendable {
+    package struct Source: Encodable, Sendable {
+      package var name: String
+      package var arrivals: UInt64
+      package var cpus: [Int]
+    }
+    package var sources: [Source]
+    package var callFunction: UInt64
+    package var device: UInt64
+    package var softirqs: UInt64
+    package var ksoftirqdWakeups: UInt64
+    package var contextSwitches: UInt64
+  }
+
+  package struct Violation: Encodable, Sendable {
+    package var kind: String
+    package var cpu: Int
+    package var timeNs: Double
+    package var context: String
+    package var path: [String]
+    package var message: String
+  }
+
+  package struct Warning: Encodable, Sendable {
+    package var cpu: Int
+    package var timeNs: Double
+    package var message: String
+  }
+
+  package struct Expectation: Encodable, Sendable {
+    package var text: String
+    package var held: Bool
+    package var value: String
+    package init(text: String, held: Bool, value: String) {
+      (self.text, self.held, self.value) = (text, held, value)
+    }
+  }
+}
