@@ -14,9 +14,11 @@ func module(
 }
 
 /// Tests may say unsafe things about files and processes: strict memory safety is for the product.
-func tests(_ name: String, of dependencies: [Target.Dependency]) -> Target {
+func tests(
+  _ name: String, of dependencies: [Target.Dependency], resources: [Resource] = []
+) -> Target {
   .testTarget(
-    name: name, dependencies: dependencies,
+    name: name, dependencies: dependencies, resources: resources,
     swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)])
 }
 
@@ -57,5 +59,7 @@ let package = Package(
     tests("HardwareTests", of: ["Hardware"]),
     tests("KernelTests", of: ["Kernel"]),
     tests("ModelTests", of: ["Kernel", "Simulation"]),
+    tests(
+      "FidelityTests", of: ["Kernel", "Hardware", "Simulation"], resources: [.embedInCode("Data")]),
   ]
 )

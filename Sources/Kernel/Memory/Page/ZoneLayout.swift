@@ -1,0 +1,97 @@
+import Hardware
+
+/// Which pages each zone of each node has. Policy: how an emulated machine's memory lies.
+///
+/// Nodes follow each other from address 0, with a hole below 4 GiB for devices; what lies below
+/// 16 MiB is zone DMA, below 4 GiB DMA32, above Normal. Of a node's highest zone the memory map is
+/// taken off: 64 bytes a page. Of zone DMA the first MiB, which x86-64 keeps.
+///
+/// Kernel: `zone_sizes_init()` (arch/x86/mm/init.c), `free_area_init()` (mm/mm_init.c),
+/// `reserve_real_mode()` (arch/x86/realmode/init.c, 6.12).
+/// Not modelled: what firmware, kernel image, swiotlb and per-CPU areas take.
+package struct ZoneLayout: Sendable {
+  /// One populated zone of one node.
+  package struct Extent: Sendable, Equatable {
+    package var node: NodeID
+    package var kind: ZoneKind
+    /// The zone spans `first..<end`. Unit: page frame numbers.
+    package var first: Int
+    package var end: Int
+    /// Pages of memory in it. Unit: pages.
+    package var present: Int
+    /// Pages the page allocator has, `firstManaged..<firstManaged + managed`.
+    package var managed: Int
+    package var firstManaged: Int
+  }
+
+  /// By node, and by kind within a node: the order of `/proc/zoneinfo`.
+  package private(set) var extents: [Extent]
+  /// One past the last page of the machine.
+  package private(set) var pageCount: Int
+
+  /// Pages of the first MiB, which no one is given, and those of them that are no memory at all:
+  /// page 0 and the hole for devices.
+  fileprivate static let lowReserved = 256
+  fileprivate static let lowHole = 98
+
+  /// - Parameters:
+  ///   - nodes: memory of each node. Unit: bytes.
+  ///   - lowEnd: where the hole below 4 GiB begins. Unit: bytes.
+  package init(nodes: [UInt64], architecture: Architecture, lowEnd: UInt64 = 3 << 30) {
+    let shift = UInt64(architecture.pageShift)
+    let dmaEnd = Int(architecture.zoneDMAEnd >> shift)
+    let holeEnd = Int(architecture.zoneDMA32End >> shift)
+    let holeStart = Int(lowEnd >> shift)
+    var place = 0
+    (extents, pageCount) = ([], 0)
+    for (node, bytes) in nodes.enumerated() {
+      var left = Int(bytes >> shift)
+      let before = extents.count
+      while left > 0 {
+        if place == holeStart { place = holeEnd }
+        let kind: ZoneKind = place < dmaEnd ? .dma : place < holeEnd ? .dma32 : .normal
+        let limit = place < dmaEnd ? dmaEnd : place < holeEnd ? holeStart : place + left
+        let count = min(left, limit - place)
+        extents.append(Extent(NodeID(node), kind, place, count))
+        place += count
+        left -= count
+      }
+      takeMemoryMap(of: before..<extents.count)
+    }
+    pageCount = place
+  }
+
+  /// Zones as given: for tests, and for machines whose zones are known exactly.
+  package init(extents: [Extent], pageCount: Int) {
+    (self.extents, self.pageCount) = (extents, pageCount)
+  }
+
+  private mutating func takeMemoryMap(of zones: Range<Int>) {
+    guard let last = zones.last else { return }
+    let pages = extents[zones].reduce(0) { $0 + $1.present }
+    extents[last].managed -= min((pages + 63) / 64, extents[last].managed / 2)
+  }
+
+  /// Sets what a zone has, as a recorded `/proc/zoneinfo` says. Unit: pages.
+  ///
+  /// - Returns: false if the machine has no such zone or the zone not so many pages.
+  package mutating func setManaged(_ node: NodeID, _ kind: ZoneKind, _ pages: Int) -> Bool {
+    guard let place = extents.firstIndex(where: { $0.node == node && $0.kind == kind }),
+      pages >= 0, pages <= extents[place].end - extents[place].firstManaged
+    else { return false }
+    extents[place].managed = pages
+    return true
+  }
+}
+
+extension ZoneLayout.Extent {
+  fileprivate init(_ node: NodeID, _ kind: ZoneKind, _ first: Int, _ count: Int) {
+    (self.node, self.kind, self.first, self.end) = (node, kind, first, first + count)
+    (present, managed, firstManaged) = (count, count, first)
+    guard first == 0 else { return }
+    let reserved = min(ZoneLayout.lowReserved, count)
+    self.first = min(1, count)
+    present = count - min(ZoneLayout.lowHole, count)
+    (managed, firstManaged) = (count - reserved, reserved)
+  }
+}
