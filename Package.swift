@@ -15,10 +15,11 @@ func module(
 
 /// Tests may say unsafe things about files and processes: strict memory safety is for the product.
 func tests(
-  _ name: String, of dependencies: [Target.Dependency], resources: [Resource] = []
+  _ name: String, of dependencies: [Target.Dependency], data: [String] = [],
+  resources: [Resource] = []
 ) -> Target {
   .testTarget(
-    name: name, dependencies: dependencies, resources: resources,
+    name: name, dependencies: dependencies, exclude: data, resources: resources,
     swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)])
 }
 
@@ -44,7 +45,7 @@ let package = Package(
     module("Kernel", uses: ["Hardware", "Simulation", "Topology"]),
     module("Run", uses: ["Kernel", "Hardware", "Simulation", "Topology"]),
     module("Scenario", uses: ["Run", "Kernel", "HostTopology", "Topology", yams]),
-    module("Report", uses: ["Run", "Timeline"]),
+    module("Report", uses: ["Run", "Timeline", "Topology"]),
     module("Study", uses: ["Scenario", "Run", "Report"]),
     .executableTarget(
       name: "kmemu",
@@ -55,9 +56,10 @@ let package = Package(
       name: "bench", dependencies: ["Scenario", "Run", "Kernel", "Simulation"],
       swiftSettings: settings),
     tests("SimulationTests", of: ["Simulation"]),
-    tests("TopologyTests", of: ["Topology", "HostTopology"]),
+    tests("TopologyTests", of: ["Topology", "HostTopology"], data: ["Files"]),
     tests("HardwareTests", of: ["Hardware"]),
     tests("KernelTests", of: ["Kernel"]),
+    tests("ReportTests", of: ["Report", "HostTopology", "Topology"]),
     tests("ModelTests", of: ["Kernel", "Simulation"]),
     tests(
       "FidelityTests", of: ["Kernel", "Hardware", "Simulation"], resources: [.embedInCode("Data")]),

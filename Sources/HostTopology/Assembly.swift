@@ -44,6 +44,12 @@ struct Assembly {
     memory = memory.map { _ in 0 }
   }
 
+  mutating func noteInventedCaches() {
+    defaults.append(
+      "The string gives no size for some caches: hwloc's are taken, 32 KiB for an L1, 4 MiB for an "
+        + "L2, 16 MiB for an L3.")
+  }
+
   /// The description; limits are not yet checked.
   mutating func machine() -> MachineDescription {
     let places = Places(objects)

@@ -39,8 +39,9 @@ public enum HostTopology {
     if source == .host {
       assembly.overrideFromLibnuma()
     }
-    if case .synthetic(let string) = source, !SyntheticString.saysMemory(string) {
-      assembly.forgetMemory()
+    if case .synthetic(let string) = source {
+      if !SyntheticString.saysMemory(string) { assembly.forgetMemory() }
+      if SyntheticString.leavesCacheSizes(string) { assembly.noteInventedCaches() }
     }
     let machine = assembly.machine()
     try machine.checkLimits()

@@ -48,6 +48,17 @@ enum SyntheticString {
     string.lowercased().split(separator: "(").dropFirst().contains { $0.contains("memory=") }
   }
 
+  /// Whether it has caches without a size; hwloc takes 32 KiB, 4 MiB and 16 MiB by level.
+  static func leavesCacheSizes(_ string: String) -> Bool {
+    let caches = ((try? levels(string)) ?? []).count { level in
+      let name = level.type.lowercased()
+      return name.hasPrefix("cache") || (name.hasPrefix("l") && name.dropFirst().first == "1")
+        || ["l2", "l3", "l4", "l5"].contains { name.hasPrefix($0) }
+    }
+    return string.lowercased().split(separator: "size=", omittingEmptySubsequences: false).count
+      - 1 < caches
+  }
+
   /// Why hwloc may have refused it: its interface gives no reason.
   static func diagnosis(_ string: String) -> TopologyError {
     guard let levels = try? levels(string) else {

@@ -37,9 +37,12 @@ struct TopologyFile {
       let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
       data = try handle.read(upToCount: Limits.topologyFileBytesMax + 1) ?? Data()
     } catch {
+      let isAllowed = FileManager.default.isReadableFile(atPath: path)
       throw TopologyError(
-        .unreadable, "\(path) cannot be read: \(error.localizedDescription)",
-        hint: "look at its permissions")
+        .unreadable,
+        "\(path) cannot be read: "
+          + (isAllowed ? error.localizedDescription : "permission denied"),
+        hint: isAllowed ? "look at the disk it lies on" : "`chmod +r \(path)` lets you read it")
     }
     guard data.count <= Limits.topologyFileBytesMax else {
       throw TopologyError(

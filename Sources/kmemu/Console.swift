@@ -65,7 +65,9 @@ enum Console {
   static func reason(_ error: any Error) -> String {
     let error = error as NSError
     let inner = error.userInfo[NSUnderlyingErrorKey] as? NSError
-    return (inner ?? error).localizedDescription
+    let text = (inner ?? error).localizedDescription
+    let wrapping = "The operation could not be completed. "
+    return text.hasPrefix(wrapping) ? String(text.dropFirst(wrapping.count)) : text
   }
 
   private static func code(_ error: any Error) -> Int {

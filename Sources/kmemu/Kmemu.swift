@@ -17,7 +17,9 @@ struct Kmemu: ParsableCommand {
     version: version,
     subcommands: subcommands)
 
-  private static let subcommands: [any ParsableCommand.Type] = []
+  private static let subcommands: [any ParsableCommand.Type] = [
+    TopologyCommand.self
+  ]
 
   static func main() {
     Console.ignoreBrokenPipes()

@@ -13,7 +13,7 @@ struct SyntheticTests {
     #expect(machine.distances[0][1] == Defaults.distanceWithinPackage)
     #expect(machine.distances[0][2] == Defaults.distanceAcrossPackages)
     #expect(machine.nodes.allSatisfy { $0.memoryBytes == Defaults.nodeMemory })
-    #expect(machine.defaultsUsed.count == 2)
+    #expect(machine.defaultsUsed.count == 3)
   }
 
   @Test("nodes outside of packages")
