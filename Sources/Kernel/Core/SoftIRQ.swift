@@ -103,7 +103,7 @@ package enum HandleIRQ: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(.callFunction):
-      world.trace(.callFunctionEntry, on: cpu)
+      world.trace(.callFunctionEntry, on: cpu, a: 0xfc)
       return ask(.call(.flushCallQueue(.start)), then: .done(.callFunction))
     case .start(.reschedule): return .return()
     case .start(.device), .nextSource:
@@ -120,7 +120,7 @@ package enum HandleIRQ: Path {
       self = .nextSource
       return step(&world, on: cpu, .none)
     case .done:
-      world.trace(.callFunctionExit, on: cpu)
+      world.trace(.callFunctionExit, on: cpu, a: 0xfc)
       return .return()
     }
   }

@@ -15,7 +15,7 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
     switch self {
     case .schedSwitch:
       EventFormat(
-        "sched_switch", system: "sched", track: .tracepoint,
+        "sched_switch", system: "sched", track: .threadSwitch,
         fields: [
           .init("prev_pid", word: 0, width: 32, .signed), .init("prev_state", word: 1),
           .init("next_pid", word: 0, shift: 32, width: 32, .signed),
@@ -26,23 +26,29 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
         fields: [.init("pid", word: 0, width: 32, .signed), .init("target_cpu", word: 1)])
     case .irqHandlerEntry:
       EventFormat(
-        "irq_handler_entry", system: "irq", track: .tracepoint, fields: [.init("irq", word: 0)])
+        "irq_handler_entry", system: "irq", track: .entry(lane: "irq"),
+        fields: [.init("irq", word: 0, .signed)])
     case .irqHandlerExit:
       EventFormat(
-        "irq_handler_exit", system: "irq", track: .tracepoint, fields: [.init("irq", word: 0)])
-    case .softirqRaise: softirq("softirq_raise")
-    case .softirqEntry: softirq("softirq_entry")
-    case .softirqExit: softirq("softirq_exit")
+        "irq_handler_exit", system: "irq", track: .exit(lane: "irq"),
+        fields: [.init("irq", word: 0, .signed)])
+    case .softirqRaise: softirq("softirq_raise", .tracepoint)
+    case .softirqEntry: softirq("softirq_entry", .entry(lane: "softirq"))
+    case .softirqExit: softirq("softirq_exit", .exit(lane: "softirq"))
     case .callFunctionEntry:
-      EventFormat("call_function_entry", system: "irq_vectors", track: .tracepoint, fields: [])
+      EventFormat(
+        "call_function_entry", system: "irq_vectors", track: .entry(lane: "call_function"),
+        fields: [.init("vector", word: 0)])
     case .callFunctionExit:
-      EventFormat("call_function_exit", system: "irq_vectors", track: .tracepoint, fields: [])
+      EventFormat(
+        "call_function_exit", system: "irq_vectors", track: .exit(lane: "call_function"),
+        fields: [.init("vector", word: 0)])
     case .shootdownBegin: own("shootdown", .begin(lane: "shootdowns"))
     case .shootdownEnd:
       own("shootdown", .end(lane: "shootdowns"), [.init("slowest_cpu", word: 0)])
     case .callQueued:
       own(
-        "call queued", .flowOut(lane: "shootdowns"),
+        "call queued", .instantOut(lane: "shootdowns"),
         [.init("flow", word: 0), .init("target_cpu", word: 1)])
     case .callEntered:
       own("remote call", .flowIn(lane: "remote calls"), [.init("flow", word: 0)])
@@ -58,8 +64,8 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
 
   private static var label: EventFormat.Field { .init("label", word: 0, .name) }
 
-  private func softirq(_ name: String) -> EventFormat {
-    EventFormat(name, system: "irq", track: .tracepoint, fields: [.init("vec", word: 0)])
+  private func softirq(_ name: String, _ track: EventFormat.Track) -> EventFormat {
+    EventFormat(name, system: "irq", track: track, fields: [.init("vec", word: 0)])
   }
   private func own(
     _ name: String, _ track: EventFormat.Track, _ fields: [EventFormat.Field] = []
