@@ -63,5 +63,6 @@ let package = Package(
     tests("ModelTests", of: ["Kernel", "Simulation"]),
     tests(
       "FidelityTests", of: ["Kernel", "Hardware", "Simulation"], resources: [.embedInCode("Data")]),
+    tests("TidyTests", of: []),
   ]
 )
