@@ -60,7 +60,7 @@ let package = Package(
     tests("HardwareTests", of: ["Hardware"]),
     tests("KernelTests", of: ["Kernel"]),
     tests("ReportTests", of: ["Report", "HostTopology", "Topology"]),
-    tests("ModelTests", of: ["Kernel", "Simulation"]),
+    tests("ModelTests", of: ["Kernel", "Hardware", "Simulation"]),
     tests(
       "FidelityTests", of: ["Kernel", "Hardware", "Simulation"], resources: [.embedInCode("Data")]),
     tests("TidyTests", of: []),

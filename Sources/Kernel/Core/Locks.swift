@@ -87,6 +87,9 @@ package struct Locks: ~Copyable {
     locks.give(lock)
   }
 
+  /// A name that is no lock's, for trace events: one table of names numbers all.
+  mutating func addName(_ name: String) -> Int32 { names.add(name) }
+
   package func name(of lock: LockID) -> String { names.all[Int(locks[lock].name)] }
 
   @inline(__always) package func isHeld(_ lock: LockID) -> Bool { !locks.items[lock].holder.isNone }

@@ -18,6 +18,7 @@ package struct World: ~Copyable {
   package var calls: CallQueues
   package var tasks: Tasks
   package var work: WorkQueues
+  package var slab: SlabAllocator
   package var counters: Counters
   package var program: ProgramState
   package var shootdowns: ShootdownStatistics
@@ -40,6 +41,11 @@ package struct World: ~Copyable {
     calls = CallQueues(cpuCount: boot.cpuCount, lines: &lines) { machine.cpus[$0.index].node }
     tasks = Tasks(cpuCount: boot.cpuCount)
     work = WorkQueues(cpuCount: boot.cpuCount)
+    let memory = boot.machine.nodes.reduce(0) { $0 + $1.memoryBytes }
+    slab = SlabAllocator(
+      boot,
+      pageCount: Int(
+        (memory + boot.architecture.zoneDMA32End) >> UInt64(boot.architecture.pageShift)))
     counters = Counters()
     program = ProgramState(cpuCount: boot.cpuCount)
     shootdowns = ShootdownStatistics()
@@ -60,6 +66,7 @@ package struct World: ~Copyable {
     calls = other.calls.clone()
     tasks = other.tasks.clone()
     work = other.work.clone()
+    slab = other.slab.clone()
     counters = other.counters.clone()
     program = other.program.clone()
     shootdowns = other.shootdowns

@@ -3,6 +3,7 @@
 package struct KernelVersion: Sendable {
   /// As users write it: `6.12`.
   package var name: String
+  package var slab: SlabRules
 
   func successor(_ name: String, _ change: (inout Self) -> Void) -> Self {
     var version = self

@@ -1,0 +1,129 @@
+import Hardware
+import Simulation
+
+/// The life of caches: declared, created, first used, shut down.
+extension SlabAllocator {
+  /// Caches there can be, a slab's record has 16 bits for its own. Unit: caches.
+  package static let cachesMax = 1 << 14
+
+  /// Kernel: `create_kmalloc_caches()` (mm/slab_common.c, 6.12).
+  mutating func createKmallocCaches(cacheLine: Int) {
+    for family in KmallocFamily.allCases {
+      for index in classes.indices {
+        let place = Int(family.rawValue) * KmallocClasses.count + index
+        guard family != .cgroup || settings.memcg else {
+          kmallocCaches[place] = kmallocCaches[index]
+          continue
+        }
+        let id = declare(
+          KmallocClasses.name(family, index), objectSize: KmallocClasses.size(of: index),
+          align: classes.alignment(of: index), flags: family.flags, cacheLine: cacheLine)
+        guard let id else { preconditionFailure("a kmalloc class has no slab") }
+        caches[id].state = .live
+        kmallocCaches[place] = id
+      }
+    }
+  }
+
+  /// The cache that serves a kmalloc of 1 to `classes.cacheMax` bytes. Kernel: `kmalloc_slab()`.
+  @inline(__always)
+  func kmallocCache(size: Int, gfp: GFPFlags) -> CacheID {
+    let family = Int(KmallocFamily(gfp).rawValue)
+    return kmallocCaches[family &* KmallocClasses.count &+ classes.index(of: size)]
+  }
+
+  /// A place for a cache with these sizes, for `kmem_cache_create()` to bring to life.
+  ///
+  /// Returns: `nil` where no slab can hold such an object, or the table is full. Complexity: O(1).
+  package mutating func declare(
+    _ name: String, objectSize: Int, align: Int = 0, flags: SlabFlags = [], cacheLine: Int = 64
+  ) -> CacheID? {
+    guard align == 0 || align & (align - 1) == 0, names.count < SlabAllocator.cachesMax else {
+      return nil
+    }
+    let aligned = SlabSizing.alignment(
+      requested: align, objectSize: objectSize, flags: flags, cacheLine: cacheLine)
+    let sizing = SlabSizing(
+      objectSize: objectSize, align: aligned, flags: flags, cpuCount: cpuCount, rules: rules)
+    guard let sizing else { return nil }
+    let id = CacheID(names.count)
+    names.append(name)
+    if id.index == caches.count {
+      caches.grow(to: 2 * id.index, KmemCache(sizing, flags: [], state: .none))
+      counts.grow(to: caches.count * SlabAllocator.statsMax, 0)
+    }
+    caches[id] = KmemCache(sizing, flags: flags, state: .declared)
+    return id
+  }
+
+  /// Caches that a report lists, in the order they were created.
+  package var liveCaches: [CacheID] {
+    names.indices.map { CacheID($0) }.filter {
+      caches[$0].state == .live || caches[$0].state == .shutDown
+    }
+  }
+
+  /// The cache called `name`, a live one if there is any.
+  package func cache(named name: String) -> CacheID? {
+    let all = names.indices.filter { names[$0] == name }.map { CacheID($0) }
+    return all.last { caches[$0].state == .live } ?? all.last
+  }
+
+  /// Gives a cache its records for each CPU and node, at its first use. Complexity: O(CPUs).
+  mutating func activate(_ cache: CacheID, _ locks: inout Locks, _ lines: inout CacheLines) {
+    guard caches[cache].cpus < 0 else { return }
+    caches[cache].name = locks.addName(names[cache.index])
+    if settings.isFreelistRandom { makeSequence(cache) }
+    caches[cache].cpus = Int32(cpusUsed)
+    if cpusUsed + cpuCount > cpus.count {
+      cpus.grow(to: max(2 * cpus.count, cpusUsed + cpuCount), KmemCacheCPU(cpu: 0))
+    }
+    for cpu in 0..<cpuCount { cpus[cpusUsed + cpu] = KmemCacheCPU(cpu: cpu) }
+    cpusUsed += cpuCount
+
+    caches[cache].nodes = Int32(nodesUsed)
+    if nodesUsed + nodeCount > nodes.count {
+      nodes.grow(to: max(2 * nodes.count, nodesUsed + nodeCount), .blank)
+    }
+    for node in 0..<nodeCount {
+      nodes[nodesUsed + node] = .blank
+      nodes[nodesUsed + node].listLock = locks.make(
+        .listLock, name: "list_lock \(names[cache.index])/\(node)", lines: &lines, node: node)
+    }
+    nodesUsed += nodeCount
+  }
+
+  /// Draws the permutation that new freelists of a cache follow.
+  ///
+  /// Kernel: `cache_random_seq_create()`, `freelist_randomize()` (mm/slab_common.c, 6.12).
+  private mutating func makeSequence(_ cache: CacheID) {
+    let count = caches[cache].sizing.objects
+    guard count > 1 else { return }
+    var stream = RandomStream(seed: seed, name: "freelist_randomize", index: cache.index)
+    if sequencesUsed + count > sequences.count {
+      sequences.grow(to: max(2 * sequences.count, sequencesUsed + count), 0)
+    }
+    let base = sequencesUsed
+    for index in 0..<count { sequences[base + index] = UInt16(index) }
+    for index in stride(from: count - 1, to: 0, by: -1) {
+      let other = base + stream.below(index + 1)
+      (sequences[base + index], sequences[other]) = (sequences[other], sequences[base + index])
+    }
+    caches[cache].sequence = Int32(base)
+    caches[cache].starts = stream
+    sequencesUsed += count
+  }
+
+  /// What a cache has counted, over all CPUs.
+  package func count(_ stat: SlabStat, of cache: CacheID) -> UInt64 {
+    var total = counts[cache.index * SlabAllocator.statsMax + stat.rawValue]
+    guard caches[cache].cpus >= 0, stat == .alloc_fastpath || stat == .free_fastpath else {
+      return total
+    }
+    for cpu in 0..<cpuCount {
+      let mine = cpus[Int(caches[cache].cpus) + cpu]
+      total += UInt64(stat == .alloc_fastpath ? mine.allocFast : mine.freeFast)
+    }
+    return total
+  }
+}

@@ -1,0 +1,136 @@
+import Simulation
+
+/// The lists of partial slabs: a node's, guarded by its list_lock, and a CPU's, its own.
+extension SlabAllocator {
+  enum End: BitwiseCopyable { case head, tail }
+
+  /// Kernel: `add_partial()` (mm/slub.c, 6.12). The caller has list_lock.
+  mutating func addPartial(_ id: ID<Slab>, to end: End) {
+    let place = node(slabs[id].cacheID, slabs[id].nodeID)
+    switch end {
+    case .tail:
+      let last = nodes[place].last
+      (slabs[id].next, slabs[id].previous) = (.none, last)
+      if last.isNone { nodes[place].first = id } else { slabs[last].next = id }
+      nodes[place].last = id
+    case .head:
+      let first = nodes[place].first
+      (slabs[id].next, slabs[id].previous) = (first, .none)
+      if first.isNone { nodes[place].last = id } else { slabs[first].previous = id }
+      nodes[place].first = id
+    }
+    slabs[id].isOnNodeList = true
+    nodes[place].partialCount += 1
+  }
+
+  /// Kernel: `remove_partial()` (mm/slub.c, 6.12). The caller has list_lock.
+  mutating func removePartial(_ id: ID<Slab>) {
+    let place = node(slabs[id].cacheID, slabs[id].nodeID)
+    let (next, previous) = (slabs[id].next, slabs[id].previous)
+    if previous.isNone { nodes[place].first = next } else { slabs[previous].next = next }
+    if next.isNone { nodes[place].last = previous } else { slabs[next].previous = previous }
+    (slabs[id].next, slabs[id].previous) = (.none, .none)
+    slabs[id].isOnNodeList = false
+    nodes[place].partialCount -= 1
+  }
+
+  /// Pushes a slab on the CPU's list. Returns: the whole old list where `draining` and it was full,
+  /// for the caller to move to the nodes; else `none`.
+  ///
+  /// Kernel: the section of `put_cpu_partial()` (mm/slub.c, 6.12) under its local lock.
+  mutating func pushCPUPartial(_ id: ID<Slab>, on cpu: CPUID, draining: Bool) -> ID<Slab> {
+    let cache = slabs[id].cacheID
+    let place = self.cpu(cache, cpu)
+    var (old, drained, count) = (cpus[place].partial, ID<Slab>.none, 0)
+    if !old.isNone {
+      if draining, slabs[old].slabsOfList >= Int(caches[cache].cpuPartialSlabs) {
+        (old, drained) = (.none, old)
+      } else {
+        count = slabs[old].slabsOfList
+      }
+    }
+    slabs[id].next = old
+    slabs[id].previous = ID(count + 1)
+    cpus[place].partial = id
+    return drained
+  }
+
+  /// Takes the first slab of the CPU's list. Returns: `none` when it is empty.
+  mutating func popCPUPartial(_ cache: CacheID, on cpu: CPUID) -> ID<Slab> {
+    let place = self.cpu(cache, cpu)
+    let first = cpus[place].partial
+    if !first.isNone { cpus[place].partial = slabs[first].next }
+    return first
+  }
+
+  /// Takes the whole list of the CPU. Kernel: `put_partials()`, its section.
+  mutating func takeCPUPartials(_ cache: CacheID, on cpu: CPUID) -> ID<Slab> {
+    let place = self.cpu(cache, cpu)
+    let first = cpus[place].partial
+    cpus[place].partial = .none
+    return first
+  }
+
+  /// Whether the CPU has anything to flush. Kernel: `has_cpu_slab()` (mm/slub.c, 6.12).
+  func hasCPUSlab(_ cache: CacheID, on cpu: CPUID) -> Bool {
+    guard caches[cache].cpus >= 0 else { return false }
+    let mine = cpus[self.cpu(cache, cpu)]
+    return !mine.slab.isNone || !mine.partial.isNone
+  }
+
+  /// Whether a slab without used objects goes back to the page allocator.
+  @inline(__always)
+  func isSurplus(_ id: ID<Slab>) -> Bool {
+    let slab = slabs[id]
+    return slab.inuse == 0
+      && nodes[node(slab.cacheID, slab.nodeID)].partialCount >= caches[slab.cacheID].minPartial
+  }
+
+  /// Whether the next free of an object of this slab must decide about its node's list first.
+  ///
+  /// Kernel: the test in `__slab_free()` (mm/slub.c, 6.12) before it takes list_lock.
+  @inline(__always)
+  func needsListLock(_ id: ID<Slab>) -> Bool {
+    let slab = slabs[id]
+    guard !slab.isFrozen else { return false }
+    let hadFree = slab.freelist != Link.end
+    guard slab.inuse == 1 || !hadFree else { return false }
+    return hadFree || !caches[slab.cacheID].hasCPUPartial
+  }
+
+  /// Sorts a node's list for `kmem_cache_shrink()`: the fullest slabs first, those with 32 or more
+  /// free objects behind in their order, the empty ones out. Returns: the first of the empty ones,
+  /// linked through `next`. The caller has list_lock.
+  ///
+  /// Kernel: `__kmem_cache_do_shrink()` (mm/slub.c, 6.12), `SHRINK_PROMOTE_MAX`.
+  mutating func sortPartials(_ cache: CacheID, _ node: NodeID) -> ID<Slab> {
+    let place = self.node(cache, node)
+    var promoted = [[ID<Slab>]](repeating: [], count: 32)
+    var (empty, rest) = ([ID<Slab>](), [ID<Slab>]())
+    var next = nodes[place].first
+    while !next.isNone {
+      let slab = slabs[next]
+      let free = Int(slab.objects) - Int(slab.inuse)
+      if slab.inuse == 0 {
+        empty.append(next)
+      } else if free <= 32 {
+        promoted[free - 1].append(next)
+      } else {
+        rest.append(next)
+      }
+      next = slab.next
+    }
+    (nodes[place].first, nodes[place].last, nodes[place].partialCount) = (.none, .none, 0)
+    // list_move() puts each in front, so a bucket holds the last walked first.
+    for bucket in promoted { for id in bucket.reversed() { addPartial(id, to: .tail) } }
+    for id in rest { addPartial(id, to: .tail) }
+    var first = ID<Slab>.none
+    for id in empty {
+      removeFromNode(id)
+      slabs[id].isOnNodeList = false
+      (slabs[id].next, slabs[id].previous) = (first, .none)
+      first = id
+    }
+    return first
+  }
+}

@@ -1,0 +1,153 @@
+import Hardware
+import Simulation
+
+/// All caches and their slabs. Mechanism: lists, counts and links; it knows no lock and no time.
+///
+/// Objects are real: an object is a place in a slab, a slab is pages, so it has an address, and an
+/// address finds its object by a table of pages and a multiplication. Freelists are linked lists
+/// through `links`, last in first out as in the kernel. An allocated object's link says which CPU
+/// took it, so a second free, or a free of what never was an object, is seen at once.
+///
+/// A cache costs its record until it is first used; then a record for each CPU and node.
+///
+/// Invariants, walked by `checkInvariants()`:
+/// 1. an object is allocated, or on its slab's freelist, or on that of the CPU that has the slab;
+/// 2. a slab's `inuse` is its objects less those on its own freelist;
+/// 3. a slab is at most in one place: a CPU's, on a CPU's list, on its node's list;
+/// 4. it is frozen only as a CPU's slab, on its node's list only with `isOnNodeList`;
+/// 5. a node's counts are those of its list and of its slabs.
+///
+/// Kernel: mm/slub.c (6.12). Not modelled: debugging, freelist hardening, slabs from emergency
+/// reserves (`pfmemalloc`), merging of caches.
+package struct SlabAllocator: ~Copyable {
+  /// Statistics a cache has room for; a power of two, for the index.
+  static let statsMax = 32
+
+  /// What the kernel's configuration decides.
+  package struct Settings: BitwiseCopyable, Sendable {
+    /// CONFIG_MEMCG: accounted requests have caches of their own.
+    var memcg: Bool
+    /// CONFIG_SLAB_FREELIST_RANDOM: new freelists follow a permutation of their cache.
+    var isFreelistRandom: Bool
+  }
+
+  package let rules: SlabRules
+  package let settings: Settings
+  package let classes: KmallocClasses
+  let seed: UInt64
+  let directMap: UInt64
+  let pageShift: UInt64
+  package let cpuCount: Int
+  package let nodeCount: Int
+  /// 1 for each node that has memory. Kernel: `slab_nodes`.
+  private var memoryNodes: Buffer<UInt8>
+
+  package internal(set) var caches: Buffer<KmemCache>
+  /// Caches by name, for reports: never read on a hot path.
+  package internal(set) var names: [String]
+  /// The cache of each family and class.
+  var kmallocCaches: Buffer<CacheID>
+  var cpus: Buffer<KmemCacheCPU>
+  var nodes: Buffer<KmemCacheNode>
+  var cpusUsed: Int
+  var nodesUsed: Int
+  var slabs: Buffer<Slab>
+  var slabsUsed: Int
+  /// Records given back, by the block class of their links: first of a list through `next`.
+  var unused: Buffer<ID<Slab>>
+  var links: Buffer<UInt16>
+  var linksUsed: Int
+  /// The permutations of caches with random freelists. Kernel: `kmem_cache.random_seq`.
+  var sequences: Buffer<UInt16>
+  var sequencesUsed: Int
+  /// For each page: 0, or a slab's number + 1, or -(order + 1) of the large block it begins.
+  var owners: Buffer<Int32>
+  var counts: Buffer<UInt64>
+  /// What the draws of `get_any_partial()` read instead of a cycle counter: a stream a CPU.
+  var draws: Buffer<RandomStream>
+
+  /// An allocator whose kmalloc caches exist. Page numbers are below `pageCount`.
+  package init(_ boot: borrowing Boot, pageCount: Int) {
+    self.init(
+      cpuCount: boot.cpuCount, memoryNodes: boot.machine.nodes.map { $0.memoryBytes > 0 },
+      pageCount: pageCount, architecture: boot.architecture, rules: boot.version.slab,
+      settings: Settings(
+        memcg: boot.config.memcg, isFreelistRandom: boot.config.slabFreelistRandom),
+      seed: boot.seed)
+  }
+
+  /// `cpuCount` is the number of present CPUs; `memoryNodes` says of each node if it has memory.
+  init(
+    cpuCount: Int, memoryNodes: [Bool], pageCount: Int, architecture: Architecture,
+    rules: SlabRules, settings: Settings, seed: UInt64
+  ) {
+    (self.cpuCount, nodeCount, self.rules) = (cpuCount, memoryNodes.count, rules)
+    (self.settings, self.seed) = (settings, seed)
+    self.memoryNodes = Buffer(memoryNodes.count, 0)
+    classes = KmallocClasses(minimum: architecture.kmallocMin, rules: rules)
+    directMap = architecture.directMap.raw
+    pageShift = UInt64(architecture.pageShift)
+    let sizing = SlabSizing(objectSize: 8, align: 8, cpuCount: cpuCount, rules: rules)!
+    caches = Buffer(64, KmemCache(sizing, flags: [], state: .none))
+    names = []
+    kmallocCaches = Buffer(KmallocFamily.allCases.count * KmallocClasses.count, .none)
+    cpus = Buffer(0, KmemCacheCPU(cpu: 0))
+    nodes = Buffer(0, .blank)
+    slabs = Buffer(1024, .blank)
+    unused = Buffer(16, .none)
+    links = Buffer(1 << 15, 0)
+    sequences = Buffer(0, 0)
+    owners = .zeroed(pageCount)
+    counts = Buffer(64 * SlabAllocator.statsMax, 0)
+    draws = Buffer(cpuCount, RandomStream(seed: seed, index: 0))
+    (cpusUsed, nodesUsed, slabsUsed, linksUsed, sequencesUsed) = (0, 0, 0, 0, 0)
+    for (node, hasMemory) in memoryNodes.enumerated() where hasMemory {
+      self.memoryNodes[node] = 1
+    }
+    for cpu in 0..<cpuCount {
+      draws[cpu] = RandomStream(seed: seed, name: "remote_node_defrag_ratio", index: cpu)
+    }
+    createKmallocCaches(cacheLine: architecture.cacheLineSize)
+  }
+
+  private init(cloning other: borrowing SlabAllocator) {
+    (rules, classes, settings) = (other.rules, other.classes, other.settings)
+    seed = other.seed
+    memoryNodes = other.memoryNodes.clone()
+    (directMap, pageShift) = (other.directMap, other.pageShift)
+    (cpuCount, nodeCount) = (other.cpuCount, other.nodeCount)
+    caches = other.caches.clone()
+    names = other.names
+    kmallocCaches = other.kmallocCaches.clone()
+    cpus = other.cpus.clone()
+    nodes = other.nodes.clone()
+    (cpusUsed, nodesUsed) = (other.cpusUsed, other.nodesUsed)
+    slabs = other.slabs.clone()
+    slabsUsed = other.slabsUsed
+    unused = other.unused.clone()
+    links = other.links.clone()
+    linksUsed = other.linksUsed
+    sequences = other.sequences.clone()
+    sequencesUsed = other.sequencesUsed
+    owners = other.owners.clone()
+    counts = other.counts.clone()
+    draws = other.draws.clone()
+  }
+  package func clone() -> SlabAllocator { SlabAllocator(cloning: self) }
+
+  /// Whether slabs can come from `node`. A node that the machine does not have, has no memory.
+  func hasMemory(_ node: NodeID) -> Bool {
+    node.index < nodeCount && memoryNodes[node.index] != 0
+  }
+
+  @inline(__always) mutating func note(_ stat: SlabStat, of cache: CacheID, _ times: Int = 1) {
+    counts[cache.index &* SlabAllocator.statsMax &+ stat.rawValue] &+= UInt64(times)
+  }
+
+  @inline(__always) func node(_ cache: CacheID, _ node: NodeID) -> Int {
+    Int(caches[cache].nodes) &+ node.index
+  }
+  @inline(__always) func cpu(_ cache: CacheID, _ cpu: CPUID) -> Int {
+    Int(caches[cache].cpus) &+ cpu.index
+  }
+}

@@ -1,0 +1,21 @@
+/// What a cache was created with. Kernel: `slab_flags_t` (include/linux/slab.h, 6.12); the
+/// constructor, a pointer there, is a flag here.
+package struct SlabFlags: OptionSet, BitwiseCopyable, Hashable, Sendable {
+  package let rawValue: UInt16
+  package init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  /// Kernel: `SLAB_HWCACHE_ALIGN`.
+  package static let hwCacheAlign = SlabFlags(rawValue: 1 << 0)
+  /// Kernel: `SLAB_RECLAIM_ACCOUNT`.
+  package static let reclaimAccount = SlabFlags(rawValue: 1 << 1)
+  /// Kernel: `SLAB_TYPESAFE_BY_RCU`.
+  package static let typesafeByRCU = SlabFlags(rawValue: 1 << 2)
+  /// The cache has a constructor, so the free pointer lies behind the object.
+  package static let constructor = SlabFlags(rawValue: 1 << 3)
+  /// Kernel: `SLAB_CACHE_DMA`.
+  package static let dma = SlabFlags(rawValue: 1 << 4)
+  /// Kernel: `SLAB_ACCOUNT`.
+  package static let account = SlabFlags(rawValue: 1 << 5)
+  /// Kernel: `SLAB_KMALLOC`.
+  package static let kmalloc = SlabFlags(rawValue: 1 << 6)
+}
