@@ -110,7 +110,7 @@ struct TopologyXMLReader {
     try check(cleaned, sets, attributes)
     objects += 1
     output += "<object type=\"\(cleaned.name)\""
-    if let number = try number("os_index", attributes, max: UInt64(Limits.osNumberMax)) {
+    if let number = try number("os_index", attributes, max: UInt64(UInt32.max - 1)) {
       output += " os_index=\"\(number)\""
     }
     output += " cpuset=\"\(sets.cpus)\" complete_cpuset=\"\(sets.completeCPUs)\""
@@ -157,11 +157,11 @@ struct TopologyXMLReader {
     else { throw inconsistent("a complete set that is not complete") }
     let number = attributes["os_index"].flatMap { Int($0) } ?? -1
     if type == .cpu {
-      guard number >= 0, sets.completeCPUs == BitSet(only: min(number, Limits.osNumberMax)),
+      guard (0...Limits.osNumberMax).contains(number), sets.completeCPUs == BitSet(only: number),
         cpuNumbers.insert(number).inserted
       else { throw inconsistent("CPU \(number) comes twice or has another number in its sets") }
     } else if type == .node {
-      guard number >= 0, sets.completeNodes == BitSet(only: min(number, Limits.osNumberMax)),
+      guard (0...Limits.osNumberMax).contains(number), sets.completeNodes == BitSet(only: number),
         nodeNumbers.insert(number).inserted
       else { throw inconsistent("node \(number) comes twice or has another number in its sets") }
     }
@@ -178,7 +178,11 @@ struct TopologyXMLReader {
         throw inconsistent("memory with other CPUs than the object that it is attached to")
       }
     } else {
-      guard !sets.completeCPUs.isEmpty, sets.completeCPUs.isDisjoint(with: parent.taken) else {
+      // A group around a node that has memory and no CPUs is the one thing without CPUs.
+      let mayBeEmpty = type == .group && !sets.completeNodes.isEmpty
+      guard mayBeEmpty || !sets.completeCPUs.isEmpty,
+        sets.completeCPUs.isDisjoint(with: parent.taken)
+      else {
         throw inconsistent("an object of type \(type.name) without CPUs or with its sibling's")
       }
       stack[stack.count - 1].taken.formUnion(sets.completeCPUs)

@@ -14,6 +14,17 @@ struct FileTests {
     #expect(machine.cpus(of: \.llc, 3) == [12, 13, 14, 15])
   }
 
+  @Test("a node without CPUs anywhere around it, with a sparse number")
+  func memoryExpander() throws {
+    let machine = try HostTopology.describe(.file(Corpus.own("memory-expander.xml")))
+    #expect(machine.nodes.map(\.osNumber) == [0, 1, 4])
+    #expect(machine.nodes.map(\.hasCPUs) == [true, true, false])
+    #expect(machine.nodes[2].memoryBytes == 64 << 30)
+    #expect(machine.nodes[2].locality.isEmpty)
+    #expect(machine.distances == [[10, 21, 24], [21, 10, 14], [24, 14, 10]])
+    #expect(machine.defaultsUsed.isEmpty)
+  }
+
   @Test("the host has CPUs, memory and a distance of 10 to itself")
   func host() throws {
     let machine = try HostTopology.describe(.host)
@@ -63,7 +74,7 @@ struct FileTests {
   /// by itself dies of about one in two hundred of these.
   @Test("damaged files are read or refused", arguments: [1, 2, 3, 4] as [UInt64])
   func damaged(seed: UInt64) throws {
-    var paths = [Corpus.own("two-packages.xml")]
+    var paths = ["two-packages.xml", "memory-expander.xml"].map(Corpus.own)
     paths += Corpus.readable.filter { $0.pu <= 20 }.map { Corpus.path($0.name) }
     for path in paths {
       let text = try String(contentsOfFile: path, encoding: .utf8)
