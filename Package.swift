@@ -59,6 +59,7 @@ let package = Package(
     tests("TopologyTests", of: ["Topology", "HostTopology"], data: ["Files"]),
     tests("HardwareTests", of: ["Hardware"]),
     tests("KernelTests", of: ["Kernel"]),
+    tests("TimelineTests", of: ["Timeline", "Simulation"]),
     tests("ReportTests", of: ["Report", "HostTopology", "Topology"]),
     tests("ModelTests", of: ["Kernel", "Hardware", "Simulation"]),
     tests(

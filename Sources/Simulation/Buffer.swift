@@ -88,3 +88,30 @@ import Glibc
     }
   }
 }
+
+/// Bytes for encoders: a word at a time at any place, each with one bounds check.
+extension Buffer where Element == UInt8 {
+  /// Stores the 8 bytes of `word`, lowest first, from `index` on.
+  @inlinable @inline(__always)
+  public mutating func store(_ word: UInt64, at index: Int) {
+    precondition(index >= 0 && index <= count &- 8)
+    unsafe UnsafeMutableRawPointer(base).storeBytes(
+      of: word.littleEndian, toByteOffset: index, as: UInt64.self)
+  }
+
+  /// Copies `length` bytes of `source` from `start` on to `index` on.
+  @inlinable
+  public mutating func copy(
+    _ length: Int, from source: borrowing Buffer<UInt8>, at start: Int, to index: Int
+  ) {
+    precondition(length >= 0 && start >= 0 && start <= source.count &- length)
+    precondition(index >= 0 && index <= count &- length)
+    unsafe (base + index).update(from: source.base + start, count: length)
+  }
+
+  /// The first `length` bytes as an array. Complexity: O(`length`), one block move.
+  public func prefix(_ length: Int) -> [UInt8] {
+    precondition(length >= 0 && length <= count)
+    return unsafe Array(UnsafeBufferPointer(start: base, count: length))
+  }
+}

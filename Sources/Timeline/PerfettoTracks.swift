@@ -1,0 +1,383 @@
+import Simulation
+
+/// Writes everything that is no tracepoint as `TrackEvent`s on tracks of our own.
+///
+/// One root track, under it a track a node, under it a track a CPU, under it a track a lane and a
+/// track a counter; the order is explicit. A track is described when it is first used. Names are
+/// written once (`InternedData`) and then go by number. All packets are one sequence.
+struct PerfettoTracks: ~Copyable {
+  struct Argument: BitwiseCopyable {
+    var bits: FieldBits
+    /// The field of `DebugAnnotation` that takes the value.
+    var tag: UInt8
+    var isName: Bool
+    var isGFP: Bool
+    var nameIID: UInt64
+  }
+  // Not private: the compiler (6.3.1) breaks on a `Buffer` of a private type in a type that has a
+  // destructor of its own.
+  struct Plan: BitwiseCopyable {
+    var type: UInt64
+    var category: UInt64
+    var label: FieldBits?
+    var flow: FieldBits?
+    var value: FieldBits?
+    var firstArgument: Int32
+    var endArgument: Int32
+  }
+  /// Numbers of the fields of `TrackEvent`.
+  private enum Tag {
+    static let category = 3
+    static let annotation = 4
+    static let type = 9
+    static let name = 10
+    static let track = 11
+    static let counterValue = 30
+    static let flow = 47
+    static let terminatingFlow = 48
+  }
+  /// The sequence of our packets, any number but 0.
+  private static let sequence: UInt64 = 1
+
+  private var plans: Buffer<Plan>
+  private var arguments: Buffer<Argument>
+  private let categories: [String]
+  private let argumentNames: [String]
+  private let formatNames: [String]
+  private let lanes: [String]
+  private let units: [String]
+  private let nodeOfCPU: [Int]
+  private let cpuOfSlot: [Int]
+  private var names: [String]
+  private var gfp: GFPText
+  private var gfpIIDs: [UInt64: UInt64] = [:]
+  /// One byte a name: 1 it is known as an event's name, 2 as an argument's value.
+  private var interned: Buffer<UInt8>
+  /// One byte a lane of each slot: whether its track was described.
+  private var isDescribed: Buffer<UInt8>
+  private var hasCPUTrack: Buffer<UInt8>
+  private var nodesDescribed: Set<Int> = []
+  private var counterTracks: [CounterKey: UInt64] = [:]
+
+  private struct CounterKey: Hashable {
+    let event: UInt16
+    let label: UInt64
+    let slot: Int
+  }
+
+  init(_ table: TraceTable, _ plan: borrowing TimelinePlan) {
+    var categories: [String] = []
+    var argumentNames: [String] = []
+    var arguments: [Argument] = []
+    plans = Buffer(
+      max(plan.formats.count, 1),
+      Plan(type: 0, category: 0, firstArgument: 0, endArgument: 0))
+    for (number, format) in plan.formats.enumerated() where !format.track.kind.isTracepoint {
+      let special = ["label", "flow", "value"]
+      let first = arguments.count
+      for field in format.fields where !special.contains(field.name) {
+        let name = Self.number(of: field.name, in: &argumentNames)
+        arguments.append(Argument(field, nameIID: name))
+      }
+      plans[number] = Plan(
+        type: format.track.kind.trackEventType,
+        category: format.system.isEmpty ? 0 : Self.number(of: format.system, in: &categories),
+        label: format.field("label").map(FieldBits.init),
+        flow: format.field("flow").map(FieldBits.init),
+        value: format.field("value").map(FieldBits.init),
+        firstArgument: Int32(first), endArgument: Int32(arguments.count))
+    }
+    self.arguments = Buffer(max(arguments.count, 1), Argument(.init("", word: 0), nameIID: 0))
+    for (number, argument) in arguments.enumerated() { self.arguments[number] = argument }
+    (self.categories, self.argumentNames) = (categories, argumentNames)
+    formatNames = plan.formats.map(\.name)
+    lanes = plan.lanes
+    units = plan.formats.map { if case .counter(let unit) = $0.track { unit } else { "" } }
+    (nodeOfCPU, cpuOfSlot) = (table.nodeOfCPU, plan.cpuOfSlot)
+    (names, gfp) = (table.names, GFPText(table.gfpNames))
+    interned = Buffer(max(table.names.count, 1), 0)
+    isDescribed = Buffer(plan.slotCount * max(plan.lanes.count, 1), 0)
+    hasCPUTrack = Buffer(plan.slotCount, 0)
+  }
+
+  /// The number, from 1, of a string in a list that it joins if it is new.
+  private static func number(of name: String, in list: inout [String]) -> UInt64 {
+    if let index = list.firstIndex(of: name) { return UInt64(index + 1) }
+    list.append(name)
+    return UInt64(list.count)
+  }
+
+  mutating func append(names more: [String]) {
+    names += more
+    interned.grow(to: names.count, 0)
+  }
+
+  // MARK: Packets
+
+  /// A packet of our sequence, up to its timestamp.
+  private func openPacket(_ time: Instant?, _ output: inout OutputBuffer) -> Int {
+    let packet = output.open(1)
+    if let time { output.field(8, time.picoseconds / 1000) }
+    output.field(10, Self.sequence)
+    return packet
+  }
+
+  /// What stands at the head of the file: clock, what ran, defaults, and the names known by now.
+  mutating func writePreamble(
+    _ table: TraceTable, _ window: Range<Instant>, _ output: inout OutputBuffer
+  ) {
+    let bootTime: UInt64 = 6
+    output.message(1) { packet in
+      packet.message(6) { snapshot in
+        snapshot.message(1) { clock in
+          clock.field(1, bootTime)
+          clock.field(2, window.lowerBound.picoseconds / 1000)
+        }
+        snapshot.field(2, bootTime)
+      }
+    }
+    output.message(1) { packet in
+      packet.message(45) { system in
+        system.message(1) { name in
+          name.field(1, "kmemu")
+          name.field(2, table.title)
+        }
+        system.field(8, UInt64(table.cpuCount))
+      }
+    }
+    let packet = openPacket(nil, &output)
+    let stateCleared: UInt64 = 1
+    output.field(13, stateCleared)
+    output.message(59) { $0.field(58, bootTime) }
+    output.message(12) { data in
+      for (number, name) in categories.enumerated() { data.interned(1, number + 1, name) }
+      for (number, name) in formatNames.enumerated() { data.interned(2, number + 1, name) }
+      for (number, name) in argumentNames.enumerated() { data.interned(3, number + 1, name) }
+    }
+    output.close(packet)
+    describe(
+      PerfettoTrackID.root, under: nil, "Emulated machine", rank: 0, description: table.title,
+      &output)
+  }
+
+  /// Makes a string known before the packet that uses it. `tag`: the field of `InternedData`.
+  private func intern(_ tag: Int, _ number: UInt64, _ text: String, _ output: inout OutputBuffer) {
+    let packet = openPacket(nil, &output)
+    output.field(13, 2)
+    output.message(12) { $0.interned(tag, Int(number), text) }
+    output.close(packet)
+  }
+
+  // MARK: Events
+
+  mutating func write(
+    _ record: ProbeRecord, _ kind: EventKind, slot: Int, _ state: borrowing TimelineState,
+    _ output: inout OutputBuffer
+  ) {
+    let event = Int(record.event)
+    let plan = plans[event]
+    let isCounter = kind == .counter
+    let track =
+      isCounter
+      ? counterTrack(record, plan.label, slot, &output)
+      : laneTrack(Int(state.plan.laneOf[event]), slot, &output)
+    let name = kind == .end || isCounter ? 0 : nameIID(record, plan.label, &output)
+    if kind != .end && !isCounter { internArguments(record, plan, &output) }
+    output.reserve(128 + 48 * Int(plan.endArgument - plan.firstArgument))
+    let packet = openPacket(record.time, &output)
+    let needsState: UInt64 = 2
+    output.field(13, needsState)
+    let body = output.open(11)
+    output.field(Tag.type, plan.type)
+    output.field(Tag.track, track)
+    if isCounter {
+      output.field(Tag.counterValue, plan.value?.value(in: record) ?? 0)
+    } else if kind != .end {
+      if plan.category > 0 { output.field(Tag.category, plan.category) }
+      output.field(Tag.name, name)
+      writeArguments(record, plan, &output)
+      writeFlow(record, kind, plan, arrives: state.arrives, &output)
+    }
+    output.close(body)
+    output.close(packet)
+  }
+
+  private func writeFlow(
+    _ record: ProbeRecord, _ kind: EventKind, _ plan: Plan, arrives: Bool,
+    _ output: inout OutputBuffer
+  ) {
+    guard let flow = plan.flow else { return }
+    if kind == .flowOut || kind == .instantOut {
+      output.fixed(Tag.flow, flow.value(in: record))
+    } else if kind == .flowIn, arrives {
+      output.fixed(Tag.terminatingFlow, flow.value(in: record))
+    }
+  }
+
+  private mutating func nameIID(
+    _ record: ProbeRecord, _ label: FieldBits?, _ output: inout OutputBuffer
+  ) -> UInt64 {
+    guard let index = label?.value(in: record), index < UInt64(names.count) else {
+      return UInt64(record.event) + 1
+    }
+    let number = UInt64(formatNames.count) + index + 1
+    if interned[Int(index)] & 1 == 0 {
+      interned[Int(index)] |= 1
+      intern(2, number, names[Int(index)], &output)
+    }
+    return number
+  }
+
+  /// Makes the strings among a record's arguments known.
+  private mutating func internArguments(
+    _ record: ProbeRecord, _ plan: Plan, _ output: inout OutputBuffer
+  ) {
+    for number in Int(plan.firstArgument)..<Int(plan.endArgument) {
+      let argument = arguments[number]
+      let value = argument.bits.value(in: record)
+      if argument.isGFP, gfpIIDs[value] == nil {
+        // Names have the numbers from 1; masks those from a billion.
+        let number = UInt64(1_000_000_000 + gfpIIDs.count)
+        gfpIIDs[value] = number
+        intern(29, number, gfp.text(value), &output)
+      } else if argument.isName, value < UInt64(names.count), interned[Int(value)] & 2 == 0 {
+        interned[Int(value)] |= 2
+        intern(29, value + 1, names[Int(value)], &output)
+      }
+    }
+  }
+
+  private func writeArguments(_ record: ProbeRecord, _ plan: Plan, _ output: inout OutputBuffer) {
+    for number in Int(plan.firstArgument)..<Int(plan.endArgument) {
+      let argument = arguments[number]
+      var value = argument.bits.value(in: record)
+      if argument.isGFP { value = gfpIIDs[value] ?? 0 }
+      if argument.isName {
+        guard value < UInt64(names.count) else { continue }
+        value += 1
+      }
+      let body = output.open(Tag.annotation)
+      output.field(1, argument.nameIID)
+      output.field(Int(argument.tag), value)
+      output.close(body)
+    }
+  }
+
+  // MARK: Tracks
+
+  private func describe(
+    _ uuid: UInt64, under parent: UInt64?, _ name: String, rank: Int, description: String = "",
+    unit: String? = nil, _ output: inout OutputBuffer
+  ) {
+    let packet = openPacket(nil, &output)
+    output.message(60) { track in
+      track.field(1, uuid)
+      if let parent { track.field(5, parent) }
+      track.field(2, name)
+      if !description.isEmpty { track.field(14, description) }
+      let explicit: UInt64 = 3
+      track.field(11, explicit)
+      track.field(12, UInt64(rank))
+      if let unit { track.message(8) { $0.field(6, unit) } }
+    }
+    output.close(packet)
+  }
+
+  /// The track that holds a slot's lanes and counters: its CPU's, or the root.
+  private mutating func parent(_ slot: Int, _ output: inout OutputBuffer) -> UInt64 {
+    guard slot < cpuOfSlot.count else { return PerfettoTrackID.root }
+    let cpu = cpuOfSlot[slot]
+    let uuid = PerfettoTrackID.cpu(cpu)
+    guard hasCPUTrack[slot] == 0 else { return uuid }
+    hasCPUTrack[slot] = 1
+    let node = cpu < nodeOfCPU.count ? nodeOfCPU[cpu] : 0
+    if nodesDescribed.insert(node).inserted {
+      describe(
+        PerfettoTrackID.node(node), under: PerfettoTrackID.root, "Node \(node)",
+        rank: PerfettoTrackID.nodeRank + node, &output)
+    }
+    describe(uuid, under: PerfettoTrackID.node(node), "CPU \(cpu)", rank: cpu, &output)
+    return uuid
+  }
+
+  private mutating func laneTrack(_ lane: Int, _ slot: Int, _ output: inout OutputBuffer) -> UInt64
+  {
+    let uuid = PerfettoTrackID.lane(lane, slot: slot)
+    let place = slot * lanes.count + lane
+    guard isDescribed[place] == 0 else { return uuid }
+    isDescribed[place] = 1
+    describe(uuid, under: parent(slot, &output), lanes[lane], rank: lane, &output)
+    return uuid
+  }
+
+  private mutating func counterTrack(
+    _ record: ProbeRecord, _ label: FieldBits?, _ slot: Int, _ output: inout OutputBuffer
+  ) -> UInt64 {
+    let index = label?.value(in: record) ?? 0
+    let key = CounterKey(event: record.event, label: index, slot: slot)
+    if let uuid = counterTracks[key] { return uuid }
+    let uuid = PerfettoTrackID.counter(counterTracks.count)
+    counterTracks[key] = uuid
+    let event = Int(record.event)
+    let isLabelled = label != nil && index < UInt64(names.count)
+    describe(
+      uuid, under: parent(slot, &output), isLabelled ? names[Int(index)] : formatNames[event],
+      rank: lanes.count + counterTracks.count, unit: units[event], &output)
+    return uuid
+  }
+}
+
+/// Numbers of tracks, apart by kind.
+enum PerfettoTrackID {
+  static let root: UInt64 = 1
+  /// Nodes come after what hangs on the root itself.
+  static let nodeRank = 1 << 20
+  static func node(_ node: Int) -> UInt64 { 1 << 32 | UInt64(node) }
+  static func cpu(_ cpu: Int) -> UInt64 { 2 << 32 | UInt64(cpu) }
+  static func lane(_ lane: Int, slot: Int) -> UInt64 { 3 << 32 | UInt64(slot) << 16 | UInt64(lane) }
+  static func counter(_ index: Int) -> UInt64 { 4 << 32 | UInt64(index) }
+}
+
+extension PerfettoTracks.Argument {
+  init(_ field: EventFormat.Field, nameIID: UInt64) {
+    bits = FieldBits(field)
+    (isName, isGFP) = (field.kind == .name, field.kind == .gfp)
+    switch field.kind {
+    case .unsigned: tag = 3
+    case .signed: tag = 4
+    case .pointer: tag = 7
+    case .gfp, .name: tag = 17
+    }
+    self.nameIID = nameIID
+  }
+}
+
+extension EventKind {
+  /// `TrackEvent.Type`.
+  fileprivate var trackEventType: UInt64 {
+    switch self {
+    case .begin, .flowOut, .flowIn: 1
+    case .end: 2
+    case .instant, .instantOut: 3
+    case .counter: 4
+    case .tracepoint, .entry, .exit, .threadSwitch, .unknown: 0
+    }
+  }
+}
+
+extension OutputBuffer {
+  /// A nested message, written by `body`.
+  mutating func message(_ tag: Int, _ body: (inout OutputBuffer) -> Void) {
+    let start = open(tag)
+    body(&self)
+    close(start)
+  }
+
+  /// A string of `InternedData` (field `tag`) and its number.
+  mutating func interned(_ tag: Int, _ number: Int, _ text: String) {
+    message(tag) { entry in
+      entry.field(1, UInt64(number))
+      entry.field(2, text)
+    }
+  }
+}
