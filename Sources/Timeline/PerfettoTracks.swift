@@ -2,9 +2,7 @@ import Simulation
 
 /// Writes everything that is no tracepoint as `TrackEvent`s on tracks of our own.
 ///
-/// One root track, under it a track a node, under it a track a CPU, under it a track a lane and a
-/// track a counter; the order is explicit. A track is described when it is first used. Names are
-/// written once (`InternedData`) and then go by number. All packets are one sequence.
+/// Names are written once (`InternedData`) and then go by number. All packets are one sequence.
 struct PerfettoTracks: ~Copyable {
   struct Argument: BitwiseCopyable {
     var bits: FieldBits
@@ -36,34 +34,17 @@ struct PerfettoTracks: ~Copyable {
     static let flow = 47
     static let terminatingFlow = 48
   }
-  /// The sequence of our packets, any number but 0.
-  private static let sequence: UInt64 = 1
-
   private var plans: Buffer<Plan>
   private var arguments: Buffer<Argument>
   private let categories: [String]
   private let argumentNames: [String]
   private let formatNames: [String]
-  private let lanes: [String]
-  private let units: [String]
-  private let nodeOfCPU: [Int]
-  private let cpuOfSlot: [Int]
+  private var tree: PerfettoTrackTree
   private var names: [String]
   private var gfp: GFPText
   private var gfpIIDs: [UInt64: UInt64] = [:]
   /// One byte a name: 1 it is known as an event's name, 2 as an argument's value.
   private var interned: Buffer<UInt8>
-  /// One byte a lane of each slot: whether its track was described.
-  private var isDescribed: Buffer<UInt8>
-  private var hasCPUTrack: Buffer<UInt8>
-  private var nodesDescribed: Set<Int> = []
-  private var counterTracks: [CounterKey: UInt64] = [:]
-
-  private struct CounterKey: Hashable {
-    let event: UInt16
-    let label: UInt64
-    let slot: Int
-  }
 
   init(_ table: TraceTable, _ plan: borrowing TimelinePlan) {
     var categories: [String] = []
@@ -91,13 +72,9 @@ struct PerfettoTracks: ~Copyable {
     for (number, argument) in arguments.enumerated() { self.arguments[number] = argument }
     (self.categories, self.argumentNames) = (categories, argumentNames)
     formatNames = plan.formats.map(\.name)
-    lanes = plan.lanes
-    units = plan.formats.map { if case .counter(let unit) = $0.track { unit } else { "" } }
-    (nodeOfCPU, cpuOfSlot) = (table.nodeOfCPU, plan.cpuOfSlot)
+    tree = PerfettoTrackTree(table, plan)
     (names, gfp) = (table.names, GFPText(table.gfpNames))
     interned = Buffer(max(table.names.count, 1), 0)
-    isDescribed = Buffer(plan.slotCount * max(plan.lanes.count, 1), 0)
-    hasCPUTrack = Buffer(plan.slotCount, 0)
   }
 
   /// The number, from 1, of a string in a list that it joins if it is new.
@@ -113,14 +90,6 @@ struct PerfettoTracks: ~Copyable {
   }
 
   // MARK: Packets
-
-  /// A packet of our sequence, up to its timestamp.
-  private func openPacket(_ time: Instant?, _ output: inout OutputBuffer) -> Int {
-    let packet = output.open(1)
-    if let time { output.field(8, time.picoseconds / 1000) }
-    output.field(10, Self.sequence)
-    return packet
-  }
 
   /// What stands at the head of the file: clock, what ran, defaults, and the names known by now.
   mutating func writePreamble(
@@ -145,7 +114,7 @@ struct PerfettoTracks: ~Copyable {
         system.field(8, UInt64(table.cpuCount))
       }
     }
-    let packet = openPacket(nil, &output)
+    let packet = output.openPacket(nil)
     let stateCleared: UInt64 = 1
     output.field(13, stateCleared)
     output.message(59) { $0.field(58, bootTime) }
@@ -155,14 +124,12 @@ struct PerfettoTracks: ~Copyable {
       for (number, name) in argumentNames.enumerated() { data.interned(3, number + 1, name) }
     }
     output.close(packet)
-    describe(
-      PerfettoTrackID.root, under: nil, "Emulated machine", rank: 0, description: table.title,
-      &output)
+    tree.describeRoot(table.title, &output)
   }
 
   /// Makes a string known before the packet that uses it. `tag`: the field of `InternedData`.
   private func intern(_ tag: Int, _ number: UInt64, _ text: String, _ output: inout OutputBuffer) {
-    let packet = openPacket(nil, &output)
+    let packet = output.openPacket(nil)
     output.field(13, 2)
     output.message(12) { $0.interned(tag, Int(number), text) }
     output.close(packet)
@@ -180,11 +147,11 @@ struct PerfettoTracks: ~Copyable {
     let track =
       isCounter
       ? counterTrack(record, plan.label, slot, &output)
-      : laneTrack(Int(state.plan.laneOf[event]), slot, &output)
+      : tree.lane(Int(state.plan.laneOf[event]), slot, &output)
     let name = kind == .end || isCounter ? 0 : nameIID(record, plan.label, &output)
     if kind != .end && !isCounter { internArguments(record, plan, &output) }
     output.reserve(128 + 48 * Int(plan.endArgument - plan.firstArgument))
-    let packet = openPacket(record.time, &output)
+    let packet = output.openPacket(record.time)
     let needsState: UInt64 = 2
     output.field(13, needsState)
     let body = output.open(11)
@@ -212,6 +179,16 @@ struct PerfettoTracks: ~Copyable {
     } else if kind == .flowIn, arrives {
       output.fixed(Tag.terminatingFlow, flow.value(in: record))
     }
+  }
+
+  private mutating func counterTrack(
+    _ record: ProbeRecord, _ label: FieldBits?, _ slot: Int, _ output: inout OutputBuffer
+  ) -> UInt64 {
+    let index = label?.value(in: record)
+    if let uuid = tree.counter(record.event, label: index, slot) { return uuid }
+    var name = formatNames[Int(record.event)]
+    if let index, index < UInt64(names.count) { name = names[Int(index)] }
+    return tree.addCounter(record.event, label: index, slot, name, &output)
   }
 
   private mutating func nameIID(
@@ -262,80 +239,6 @@ struct PerfettoTracks: ~Copyable {
       output.close(body)
     }
   }
-
-  // MARK: Tracks
-
-  private func describe(
-    _ uuid: UInt64, under parent: UInt64?, _ name: String, rank: Int, description: String = "",
-    unit: String? = nil, _ output: inout OutputBuffer
-  ) {
-    let packet = openPacket(nil, &output)
-    output.message(60) { track in
-      track.field(1, uuid)
-      if let parent { track.field(5, parent) }
-      track.field(2, name)
-      if !description.isEmpty { track.field(14, description) }
-      let explicit: UInt64 = 3
-      track.field(11, explicit)
-      track.field(12, UInt64(rank))
-      if let unit { track.message(8) { $0.field(6, unit) } }
-    }
-    output.close(packet)
-  }
-
-  /// The track that holds a slot's lanes and counters: its CPU's, or the root.
-  private mutating func parent(_ slot: Int, _ output: inout OutputBuffer) -> UInt64 {
-    guard slot < cpuOfSlot.count else { return PerfettoTrackID.root }
-    let cpu = cpuOfSlot[slot]
-    let uuid = PerfettoTrackID.cpu(cpu)
-    guard hasCPUTrack[slot] == 0 else { return uuid }
-    hasCPUTrack[slot] = 1
-    let node = cpu < nodeOfCPU.count ? nodeOfCPU[cpu] : 0
-    if nodesDescribed.insert(node).inserted {
-      describe(
-        PerfettoTrackID.node(node), under: PerfettoTrackID.root, "Node \(node)",
-        rank: PerfettoTrackID.nodeRank + node, &output)
-    }
-    describe(uuid, under: PerfettoTrackID.node(node), "CPU \(cpu)", rank: cpu, &output)
-    return uuid
-  }
-
-  private mutating func laneTrack(_ lane: Int, _ slot: Int, _ output: inout OutputBuffer) -> UInt64
-  {
-    let uuid = PerfettoTrackID.lane(lane, slot: slot)
-    let place = slot * lanes.count + lane
-    guard isDescribed[place] == 0 else { return uuid }
-    isDescribed[place] = 1
-    describe(uuid, under: parent(slot, &output), lanes[lane], rank: lane, &output)
-    return uuid
-  }
-
-  private mutating func counterTrack(
-    _ record: ProbeRecord, _ label: FieldBits?, _ slot: Int, _ output: inout OutputBuffer
-  ) -> UInt64 {
-    let index = label?.value(in: record) ?? 0
-    let key = CounterKey(event: record.event, label: index, slot: slot)
-    if let uuid = counterTracks[key] { return uuid }
-    let uuid = PerfettoTrackID.counter(counterTracks.count)
-    counterTracks[key] = uuid
-    let event = Int(record.event)
-    let isLabelled = label != nil && index < UInt64(names.count)
-    describe(
-      uuid, under: parent(slot, &output), isLabelled ? names[Int(index)] : formatNames[event],
-      rank: lanes.count + counterTracks.count, unit: units[event], &output)
-    return uuid
-  }
-}
-
-/// Numbers of tracks, apart by kind.
-enum PerfettoTrackID {
-  static let root: UInt64 = 1
-  /// Nodes come after what hangs on the root itself.
-  static let nodeRank = 1 << 20
-  static func node(_ node: Int) -> UInt64 { 1 << 32 | UInt64(node) }
-  static func cpu(_ cpu: Int) -> UInt64 { 2 << 32 | UInt64(cpu) }
-  static func lane(_ lane: Int, slot: Int) -> UInt64 { 3 << 32 | UInt64(slot) << 16 | UInt64(lane) }
-  static func counter(_ index: Int) -> UInt64 { 4 << 32 | UInt64(index) }
 }
 
 extension PerfettoTracks.Argument {

@@ -209,16 +209,23 @@ struct Reader {
 
   func remove() { try? FileManager.default.removeItem(atPath: path) }
 
-  /// Rows of several queries in one go, each a dictionary of columns.
+  /// Rows of several queries in one go, each a dictionary of columns. A trace in which the reader
+  /// counted an error or lost data is refused.
   func rows(_ queries: [String]) throws -> [[[String: Any]]] {
-    let (status, text) = try Self.run([path] + queries)
+    let mistakes =
+      "select count(*) n, group_concat(name) names from stats "
+      + "where severity in ('error', 'data_loss') and value > 0"
+    let (status, text) = try Self.run([path, mistakes] + queries)
     try #require(status == 0, "perfetto-sql: \(text)")
-    return try text.components(separatedBy: "\n\n").map { part in
+    let answers = try text.components(separatedBy: "\n\n").map { part in
       try part.split(separator: "\n").map { line in
         let row = try JSONSerialization.jsonObject(with: Data(line.utf8))
         return try #require(row as? [String: Any])
       }
     }
+    #expect(answers[0][0].int("n") == 0, "the reader complains: \(answers[0])")
+    try #require(answers.count == queries.count + 1, "\(text)")
+    return Array(answers[1...])
   }
 
   /// What the reader counted as errors or lost data, as it prints it.
@@ -240,15 +247,20 @@ struct Reader {
   static let root = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-  /// Whether the reader can run. In CI it must: there it is always tried.
+  /// Whether the reader can run. In CI it must: there the tests are always tried.
+  ///
+  /// Asks it once, alone, since its first call makes the environment that it lives in.
   static let isHere: Bool = {
-    if ProcessInfo.processInfo.environment["CI"] == "true" { return true }
-    let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-    let hasNode = path.split(separator: ":").contains {
-      FileManager.default.isExecutableFile(atPath: $0 + "/node")
+    let answer = Result {
+      let trace = try Reader(Array(#"{"traceEvents":[]}"#.utf8), .chrome)
+      defer { trace.remove() }
+      return try run([trace.path, "select 1"])
     }
-    if !hasNode { print("skipped: no node to run Perfetto's trace processor with") }
-    return hasNode
+    if let answer = try? answer.get(), answer.status == 0 { return true }
+    print("tools/perfetto-sql cannot run (it needs node, python3 and python3-venv): \(answer)")
+    if ProcessInfo.processInfo.environment["CI"] == "true" { return true }
+    print("skipped: what Perfetto's own trace processor says about timelines")
+    return false
   }()
 }
 

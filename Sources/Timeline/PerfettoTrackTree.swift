@@ -1,0 +1,118 @@
+import Simulation
+
+/// The tracks of our own: one root, under it a track a node, under it a track a CPU, under it a
+/// track a lane and a track a counter. Their order is explicit; each is described when it is first
+/// used, so that only what happened is drawn.
+struct PerfettoTrackTree: ~Copyable {
+  private struct CounterKey: Hashable {
+    let event: UInt16
+    let label: UInt64?
+    let slot: Int
+  }
+  private let lanes: [String]
+  private let units: [String]
+  private let nodeOfCPU: [Int]
+  private let cpuOfSlot: [Int]
+  /// One byte a lane of each slot: whether its track was described.
+  private var isDescribed: Buffer<UInt8>
+  private var hasCPUTrack: Buffer<UInt8>
+  private var nodesDescribed: Set<Int> = []
+  private var counterTracks: [CounterKey: UInt64] = [:]
+
+  init(_ table: TraceTable, _ plan: borrowing TimelinePlan) {
+    lanes = plan.lanes
+    units = plan.formats.map { if case .counter(let unit) = $0.track { unit } else { "" } }
+    (nodeOfCPU, cpuOfSlot) = (table.nodeOfCPU, plan.cpuOfSlot)
+    isDescribed = Buffer(plan.slotCount * max(plan.lanes.count, 1), 0)
+    hasCPUTrack = Buffer(plan.slotCount, 0)
+  }
+
+  func describeRoot(_ title: String, _ output: inout OutputBuffer) {
+    describe(
+      PerfettoTrackID.root, under: nil, "Emulated machine", rank: 0, description: title, &output)
+  }
+
+  private func describe(
+    _ uuid: UInt64, under parent: UInt64?, _ name: String, rank: Int, description: String = "",
+    unit: String? = nil, _ output: inout OutputBuffer
+  ) {
+    let packet = output.openPacket(nil)
+    output.message(60) { track in
+      track.field(1, uuid)
+      if let parent { track.field(5, parent) }
+      track.field(2, name)
+      if !description.isEmpty { track.field(14, description) }
+      let explicit: UInt64 = 3
+      track.field(11, explicit)
+      track.field(12, UInt64(rank))
+      if let unit { track.message(8) { $0.field(6, unit) } }
+    }
+    output.close(packet)
+  }
+
+  /// The track that holds a slot's lanes and counters: its CPU's, or the root.
+  private mutating func parent(_ slot: Int, _ output: inout OutputBuffer) -> UInt64 {
+    guard slot < cpuOfSlot.count else { return PerfettoTrackID.root }
+    let cpu = cpuOfSlot[slot]
+    let uuid = PerfettoTrackID.cpu(cpu)
+    guard hasCPUTrack[slot] == 0 else { return uuid }
+    hasCPUTrack[slot] = 1
+    let node = cpu < nodeOfCPU.count ? nodeOfCPU[cpu] : 0
+    if nodesDescribed.insert(node).inserted {
+      describe(
+        PerfettoTrackID.node(node), under: PerfettoTrackID.root, "Node \(node)",
+        rank: PerfettoTrackID.nodeRank + node, &output)
+    }
+    describe(uuid, under: PerfettoTrackID.node(node), "CPU \(cpu)", rank: cpu, &output)
+    return uuid
+  }
+
+  /// The track of a lane of a slot's CPU.
+  mutating func lane(_ lane: Int, _ slot: Int, _ output: inout OutputBuffer) -> UInt64 {
+    let uuid = PerfettoTrackID.lane(lane, slot: slot)
+    let place = slot * lanes.count + lane
+    guard isDescribed[place] == 0 else { return uuid }
+    isDescribed[place] = 1
+    describe(uuid, under: parent(slot, &output), lanes[lane], rank: lane, &output)
+    return uuid
+  }
+
+  /// The track of a counter, if it was added.
+  func counter(_ event: UInt16, label: UInt64?, _ slot: Int) -> UInt64? {
+    counterTracks[CounterKey(event: event, label: label, slot: slot)]
+  }
+
+  mutating func addCounter(
+    _ event: UInt16, label: UInt64?, _ slot: Int, _ name: String, _ output: inout OutputBuffer
+  ) -> UInt64 {
+    let uuid = PerfettoTrackID.counter(counterTracks.count)
+    counterTracks[CounterKey(event: event, label: label, slot: slot)] = uuid
+    describe(
+      uuid, under: parent(slot, &output), name, rank: lanes.count + counterTracks.count,
+      unit: units[Int(event)], &output)
+    return uuid
+  }
+}
+
+/// Numbers of tracks, apart by kind.
+enum PerfettoTrackID {
+  static let root: UInt64 = 1
+  /// Nodes come after what hangs on the root itself.
+  static let nodeRank = 1 << 20
+  static func node(_ node: Int) -> UInt64 { 1 << 32 | UInt64(node) }
+  static func cpu(_ cpu: Int) -> UInt64 { 2 << 32 | UInt64(cpu) }
+  static func lane(_ lane: Int, slot: Int) -> UInt64 { 3 << 32 | UInt64(slot) << 16 | UInt64(lane) }
+  static func counter(_ index: Int) -> UInt64 { 4 << 32 | UInt64(index) }
+}
+
+extension OutputBuffer {
+  /// A packet of our sequence, up to its timestamp.
+  mutating func openPacket(_ time: Instant?) -> Int {
+    // Any number but 0.
+    let sequence: UInt64 = 1
+    let packet = open(1)
+    if let time { field(8, time.picoseconds / 1000) }
+    field(10, sequence)
+    return packet
+  }
+}
