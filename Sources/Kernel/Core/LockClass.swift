@@ -2,13 +2,13 @@
 package enum LockClass: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case workload
   case listLock, slabMutex
-  case zoneLock, pcpLock
+  case zoneLock, pcpLock, pcpuDrainMutex
   case vmapBusy, vmapLazy, vmapPool, freeVmapArea, vmapPurge, pageTable
 
   /// Whether a waiter sleeps.
   package var isMutex: Bool {
     switch self {
-    case .slabMutex, .vmapPurge: true
+    case .slabMutex, .vmapPurge, .pcpuDrainMutex: true
     default: false
     }
   }

@@ -10,6 +10,8 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
   case shootdownBegin, shootdownEnd, callQueued, callEntered, callDone
   case lockWaitBegin, lockWaitEnd, lockHoldBegin, lockHoldEnd
   case pathBegin, pathEnd
+  case mmPageAlloc, mmPageFree, mmPageAllocZoneLocked, mmPagePcpuDrain, mmPageAllocExtfrag
+  case mmVmscanWakeupKswapd
 
   package var format: EventFormat {
     switch self {
@@ -59,6 +61,12 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
     case .lockHoldEnd: own("lock hold", .end(lane: "lock hold"), [Self.label])
     case .pathBegin: own("path", .begin(lane: "kernel"), [Self.label])
     case .pathEnd: own("path", .end(lane: "kernel"), [Self.label])
+    case .mmPageAlloc: Self.mmPageAllocFormat
+    case .mmPageFree: Self.mmPageFreeFormat
+    case .mmPageAllocZoneLocked: Self.mmPageAllocZoneLockedFormat
+    case .mmPagePcpuDrain: Self.mmPagePcpuDrainFormat
+    case .mmPageAllocExtfrag: Self.mmPageAllocExtfragFormat
+    case .mmVmscanWakeupKswapd: Self.mmVmscanWakeupKswapdFormat
     }
   }
 

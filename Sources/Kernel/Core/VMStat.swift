@@ -5,6 +5,12 @@ package enum VMStat: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   // Interrupts and calls; not in vmstat, shown by /proc/interrupts and /proc/softirqs.
   case ipisSent, ipisReceived, deviceInterrupts, softirqs, ksoftirqdWakeups
   case contextSwitches, workItems
+  // Page allocator, as /proc/vmstat spells them; by kind of zone, in the order of `ZoneKind`.
+  case pgalloc_dma, pgalloc_dma32, pgalloc_normal, pgalloc_movable, pgfree
+  case numa_hit, numa_miss, numa_foreign, numa_local, numa_other
+  // Not in vmstat: wake-ups of kswapd, failed allocations, and those for which Linux would have
+  // reclaimed memory or killed a task first.
+  case kswapd_wakeups, page_alloc_failures, would_reclaim
 
   /// The name in results.
   package var text: String { "\(self)" }

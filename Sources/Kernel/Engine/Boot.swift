@@ -33,6 +33,10 @@ package struct KernelConfig: Sendable, Equatable {
   package var memcg = true
   /// `/proc/sys/vm/min_free_kbytes`, when it was written. Unit: KiB.
   package var minFreeKBytes: Int?
+  /// `/proc/sys/vm/watermark_boost_factor`. Unit: 1/10,000.
+  package var watermarkBoostFactor = 15_000
+  /// Where memory ends below 4 GiB, leaving the rest to devices. Unit: bytes.
+  package var lowMemoryEnd: UInt64 = 3 << 30
   /// Managed pages of each zone as recorded, instead of those derived from the memory's size.
   package var managedPages: [ManagedZone] = []
   package init() {}

@@ -33,6 +33,16 @@ package enum Frame: BitwiseCopyable {
   case flushCallQueue(FlushCallQueue)
   case workerThread(WorkerThread)
   case flushWork(FlushWork)
+  // Memory: pages
+  case allocPages(AllocPages)
+  case getPageFromFreelist(GetPageFromFreelist)
+  case rmqueue(Rmqueue)
+  case rmqueueBulk(RmqueueBulk)
+  case allocPagesSlowpath(AllocPagesSlowpath)
+  case freePages(FreePages)
+  case freePCPPagesBulk(FreePCPPagesBulk)
+  case allocPagesBulk(AllocPagesBulk)
+  case drainAllPages(DrainAllPages)
 
   @inline(__always)
   mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
@@ -54,6 +64,15 @@ package enum Frame: BitwiseCopyable {
     case .flushCallQueue(let path): return go(path, Frame.flushCallQueue)
     case .workerThread(let path): return go(path, Frame.workerThread)
     case .flushWork(let path): return go(path, Frame.flushWork)
+    case .allocPages(let path): return go(path, Frame.allocPages)
+    case .getPageFromFreelist(let path): return go(path, Frame.getPageFromFreelist)
+    case .rmqueue(let path): return go(path, Frame.rmqueue)
+    case .rmqueueBulk(let path): return go(path, Frame.rmqueueBulk)
+    case .allocPagesSlowpath(let path): return go(path, Frame.allocPagesSlowpath)
+    case .freePages(let path): return go(path, Frame.freePages)
+    case .freePCPPagesBulk(let path): return go(path, Frame.freePCPPagesBulk)
+    case .allocPagesBulk(let path): return go(path, Frame.allocPagesBulk)
+    case .drainAllPages(let path): return go(path, Frame.drainAllPages)
     }
   }
 
@@ -69,6 +88,15 @@ package enum Frame: BitwiseCopyable {
     case .flushCallQueue: FlushCallQueue.name
     case .workerThread: WorkerThread.name
     case .flushWork: FlushWork.name
+    case .allocPages: AllocPages.name
+    case .getPageFromFreelist: GetPageFromFreelist.name
+    case .rmqueue: Rmqueue.name
+    case .rmqueueBulk: RmqueueBulk.name
+    case .allocPagesSlowpath: AllocPagesSlowpath.name
+    case .freePages: FreePages.name
+    case .freePCPPagesBulk: FreePCPPagesBulk.name
+    case .allocPagesBulk: AllocPagesBulk.name
+    case .drainAllPages: DrainAllPages.name
     }
   }
 

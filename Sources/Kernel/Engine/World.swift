@@ -24,6 +24,7 @@ package struct World: ~Copyable {
   package var shootdowns: ShootdownStatistics
   package var probe: Probe
   package var complaints: Complaints
+  package var pages: PageAllocator
   package var scripts: Buffer<Step>
   /// Set when the run cannot go on: a true deadlock.
   var isStopped: Bool
@@ -51,6 +52,7 @@ package struct World: ~Copyable {
     shootdowns = ShootdownStatistics()
     probe = Probe()
     complaints = Complaints()
+    pages = PageAllocator(boot, layout, &locks, &lines)
     scripts = Buffer(256, .return())
     (isStopped, hasComplaint) = (false, false)
   }
@@ -72,6 +74,7 @@ package struct World: ~Copyable {
     shootdowns = other.shootdowns
     probe = other.probe.clone()
     complaints = other.complaints
+    pages = other.pages.clone()
     scripts = other.scripts.clone()
     (isStopped, hasComplaint) = (other.isStopped, other.hasComplaint)
   }
@@ -163,6 +166,6 @@ extension World {
   /// What a CPU costs the host beside stacks. Unit: bytes.
   var stateBytes: Int {
     cpus.byteCount + locks.byteCount + lines.byteCount + calls.byteCount + tasks.byteCount
-      + program.byteCount
+      + program.byteCount + pages.listBytes
   }
 }

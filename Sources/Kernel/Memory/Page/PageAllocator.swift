@@ -43,6 +43,10 @@ package struct PageAllocator: ~Copyable {
   private var perCPUPlaces: Buffer<Int32>
   var perCPU: Buffer<PerCPUPages>
   private var perCPUCount: Int
+  var contexts: Pool<AllocContext>
+  var locks: LockTable
+  /// When a failed allocation was last reported.
+  var lastWarning: Instant?
 
   /// The allocator of a machine that has just booted, all its pages free.
   ///
@@ -69,6 +73,9 @@ package struct PageAllocator: ~Copyable {
     self.map = map
     self.zones = zones
     perCPUCount = 0
+    contexts = Pool(capacity: 64, blank: .blank)
+    locks = LockTable(zoneCount: layout.extents.count)
+    lastWarning = nil
     setMarks(cpuCounts)
   }
 
@@ -78,7 +85,10 @@ package struct PageAllocator: ~Copyable {
     zonelist = other.zonelist.clone()
     perCPUPlaces = other.perCPUPlaces.clone()
     perCPU = other.perCPU.clone()
+    contexts = other.contexts.clone()
+    locks = other.locks.clone()
     (settings, perCPUCount) = (other.settings, other.perCPUCount)
+    lastWarning = other.lastWarning
     (cpuCount, nodeCount) = (other.cpuCount, other.nodeCount)
   }
   package func clone() -> PageAllocator { PageAllocator(cloning: self) }
