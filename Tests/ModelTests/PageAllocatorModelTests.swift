@@ -38,6 +38,21 @@ import Testing
     #expect(isEqual && fault == nil)
   }
 
+  /// Goal: memory that nobody asked for costs nothing. 8 TiB have 32 GiB of records if made.
+  @Test func terabytesCostNothing() {
+    let layout = ZoneLayout(
+      nodes: [UInt64](repeating: 1 << 40, count: 8), architecture: .x86_64)
+    var pages = PageAllocator(
+      layout, cpuCounts: [Int](repeating: 512, count: 8), distance: { $0 == $1 ? 10 : 20 })
+    let last = pages.zones.count - 1
+    var mode = SearchMode.own
+    let taken = pages.take(last, .zero, .unmovable, [], &mode)
+    let (free, managed) = (pages.zones[last].freePages, pages.zones[last].managed)
+    #expect(!taken.block.isNone && free == managed - 1)
+    let bytes = pages.map.byteCount
+    #expect(bytes < 16 << 20)
+  }
+
   struct Run: ~Copyable {
     var allocator: PageAllocator
     var held: [(block: PFN, order: Order)] = []

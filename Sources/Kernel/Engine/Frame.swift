@@ -43,6 +43,7 @@ package enum Frame: BitwiseCopyable {
   case freePCPPagesBulk(FreePCPPagesBulk)
   case allocPagesBulk(AllocPagesBulk)
   case drainAllPages(DrainAllPages)
+  case refreshCPUVMStats(RefreshCPUVMStats)
 
   @inline(__always)
   mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
@@ -73,6 +74,7 @@ package enum Frame: BitwiseCopyable {
     case .freePCPPagesBulk(let path): return go(path, Frame.freePCPPagesBulk)
     case .allocPagesBulk(let path): return go(path, Frame.allocPagesBulk)
     case .drainAllPages(let path): return go(path, Frame.drainAllPages)
+    case .refreshCPUVMStats(let path): return go(path, Frame.refreshCPUVMStats)
     }
   }
 
@@ -97,6 +99,7 @@ package enum Frame: BitwiseCopyable {
     case .freePCPPagesBulk: FreePCPPagesBulk.name
     case .allocPagesBulk: AllocPagesBulk.name
     case .drainAllPages: DrainAllPages.name
+    case .refreshCPUVMStats: RefreshCPUVMStats.name
     }
   }
 

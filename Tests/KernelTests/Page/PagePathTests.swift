@@ -260,6 +260,16 @@ import Topology
     let listed = Int(bench.lists(zone, 0).count)
     #expect(bench.freePages(zone) + listed == before - count && bench.fault == nil)
     #expect(bench.machine.world.pages.contexts.liveCount == 0)
+    let pages = bench.machine.world.pages.zones[zone].first..<bench.machine.world.pages.map.end
+    let held = pages.map { PFN($0) }.filter { bench.machine.world.pages.isHeld($0, .zero) }
+    var chain: [PFN] = []
+    let followers = Set(held.map { bench.machine.world.pages.next(of: $0) })
+    var page = held.first { !followers.contains($0) } ?? .none
+    while !page.isNone {
+      chain.append(page)
+      page = bench.machine.world.pages.next(of: page)
+    }
+    #expect(chain == held && held.count == count)
   }
 
   /// One page, or a charged one, is asked for singly.
@@ -270,6 +280,24 @@ import Topology
       bench.run([.call(.allocPagesBulk(.start(count: count, gfp: gfp, node: .any)))])
       #expect(bench.records(of: .mmPageAlloc).count == 1)
     }
+  }
+
+  /// Once a second the lists give up an eighth of what they may hold.
+  @Test func theWorkerOfTheCountersLetsHighSink() throws {
+    let bench = try Bench()
+    let zone = bench.zone(0, .dma32)
+    let held = (0..<5).map { _ in bench.alloc(400) }
+    for blocks in held { bench.free(blocks) }
+    bench.forget()
+    let (high, count) = (bench.lists(zone, 0).high, bench.lists(zone, 0).count)
+    bench.run([.call(.refreshCPUVMStats(.start))])
+    let after = bench.lists(zone, 0)
+    #expect(
+      after.high == max(high - high / 8, bench.machine.world.pages.zones[zone].sizing.highMin))
+    #expect(after.count == min(count, after.high))
+    for _ in 0..<80 { bench.run([.call(.refreshCPUVMStats(.start))]) }
+    #expect(bench.lists(zone, 0).high == bench.machine.world.pages.zones[zone].sizing.highMin)
+    #expect(bench.lists(zone, 0).count <= bench.lists(zone, 0).high && bench.fault == nil)
   }
 
   @Test func drainingEmptiesAllLists() throws {

@@ -85,36 +85,41 @@ extension World {
   ///
   /// Kernel: `__count_zid_vm_events(PGALLOC)`, `zone_statistics()` (mm/page_alloc.c, 6.12).
   mutating func countAllocation(_ context: AllocContext, blocks: Int, on cpu: CPUID) {
-    let zone = pages.zones[Int(context.zone)]
+    let (node, kind) = (
+      pages.zones[Int(context.zone)].node, pages.zones[Int(context.zone)].kind
+    )
     let counter: VMStat =
-      switch zone.kind {
+      switch kind {
       case .dma: .pgalloc_dma
       case .dma32: .pgalloc_dma32
       case .normal: .pgalloc_normal
       case .movable: .pgalloc_movable
       }
     counters.add(counter, UInt64(blocks << context.order.index))
-    if zone.node == context.preferredNode {
+    if node == context.preferredNode {
       counters.add(.numa_hit, UInt64(blocks))
     } else {
       counters.add(.numa_miss, UInt64(blocks))
       counters.add(.numa_foreign, UInt64(blocks))
     }
-    counters.add(zone.node == node(of: cpu) ? .numa_local : .numa_other, UInt64(blocks))
+    counters.add(node == self.node(of: cpu) ? .numa_local : .numa_other, UInt64(blocks))
   }
 
-  /// Wakes the kswapd of a node unless some zone of it has enough.
+  /// Wakes the kswapd of a node, unless some zone of it has enough and none is boosted.
   ///
   /// Kernel: `wakeup_kswapd()` (mm/vmscan.c, 6.12).
   /// Not modelled: kswapd; a wake-up is counted and traced, and nothing is reclaimed.
   mutating func wakeKswapd(
     _ node: NodeID, _ order: Order, _ highest: ZoneKind, _ gfp: GFPFlags, on cpu: CPUID
   ) {
+    var (isBoosted, isBalanced) = (false, false)
     for number in 0..<pages.zones.count
     where pages.zones[number].node == node && pages.zones[number].kind <= highest {
-      let zone = pages.zones[number]
-      if zone.boost == 0, zone.isAbove(zone.mark(2), order, highest, []) { return }
+      let mark = pages.zones[number].mark(2)
+      if pages.zones[number].boost > 0 { isBoosted = true }
+      if pages.zones[number].isAbove(mark, order, highest, []) { isBalanced = true }
     }
+    guard isBoosted || !isBalanced else { return }
     counters.add(.kswapd_wakeups)
     trace(
       .mmVmscanWakeupKswapd, on: cpu, a: UInt64(node.index) | UInt64(highest.rawValue) << 32,

@@ -80,6 +80,12 @@ package struct MemMap: ~Copyable {
     !pfn.isNone && pfn.index / MemMap.chunkPages < places.count
   }
 
+  /// One past the last frame.
+  package var end: Int { places.count * MemMap.chunkPages }
+
+  /// Unit: bytes of the host.
+  package var byteCount: Int { records.byteCount + places.byteCount + types.byteCount }
+
   /// Makes room for the records of the chunk around `pfn`, if there is none yet.
   mutating func materialise(_ pfn: PFN) {
     let chunk = pfn.index / MemMap.chunkPages

@@ -33,6 +33,8 @@ package struct ZoneLayout: Sendable {
   /// page 0 and the hole for devices.
   fileprivate static let lowReserved = 256
   fileprivate static let lowHole = 98
+  /// Frames are numbered with 31 bits: of 8 TiB, what the hole pushes past them is left out.
+  private static let pagesMax = 1 << 31 - 1024
 
   /// - Parameters:
   ///   - nodes: memory of each node. Unit: bytes.
@@ -45,10 +47,11 @@ package struct ZoneLayout: Sendable {
     var place = 0
     (extents, pageCount) = ([], 0)
     for (node, bytes) in nodes.enumerated() {
-      var left = Int(bytes >> shift)
+      var left = min(Int(bytes >> shift), ZoneLayout.pagesMax - place)
       let before = extents.count
       while left > 0 {
         if place == holeStart { place = holeEnd }
+        left = min(left, ZoneLayout.pagesMax - place)
         let kind: ZoneKind = place < dmaEnd ? .dma : place < holeEnd ? .dma32 : .normal
         let limit = place < dmaEnd ? dmaEnd : place < holeEnd ? holeStart : place + left
         let count = min(left, limit - place)
