@@ -44,13 +44,16 @@ let package = Package(
     module("Hardware", uses: ["Simulation", "Topology"], resources: [.embedInCode("Costs/Files")]),
     module("Kernel", uses: ["Hardware", "Simulation", "Topology"]),
     module("Run", uses: ["Kernel", "Hardware", "Simulation", "Topology"]),
-    module("Scenario", uses: ["Run", "Kernel", "HostTopology", "Topology", yams]),
+    module(
+      "Scenario", uses: ["Run", "Kernel", "Hardware", "HostTopology", "Topology", yams],
+      resources: [.embedInCode("Examples")]),
     module("Report", uses: ["Run", "Timeline", "Topology"]),
     module("Study", uses: ["Scenario", "Run", "Report"]),
     .executableTarget(
       name: "kmemu",
       dependencies: [
-        "Study", "Report", "Scenario", "Run", "Timeline", "HostTopology", "Topology", arguments,
+        "Study", "Report", "Scenario", "Run", "Kernel", "Hardware", "Timeline", "HostTopology",
+        "Topology", arguments,
       ], swiftSettings: settings),
     .executableTarget(
       name: "bench", dependencies: ["Scenario", "Run", "Kernel", "Simulation"],
@@ -61,6 +64,8 @@ let package = Package(
     tests("KernelTests", of: ["Kernel"]),
     tests("TimelineTests", of: ["Timeline", "Simulation"]),
     tests("ReportTests", of: ["Report", "HostTopology", "Topology"]),
+    tests(
+      "ScenarioTests", of: ["Scenario", "Run", "Kernel", "HostTopology", "Topology", "Simulation"]),
     tests("ModelTests", of: ["Kernel", "Hardware", "Simulation"]),
     tests(
       "FidelityTests", of: ["Kernel", "Hardware", "Simulation"], resources: [.embedInCode("Data")]),

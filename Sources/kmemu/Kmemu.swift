@@ -18,7 +18,7 @@ struct Kmemu: ParsableCommand {
     subcommands: subcommands)
 
   private static let subcommands: [any ParsableCommand.Type] = [
-    TopologyCommand.self
+    CheckCommand.self, ListCommand.self, TopologyCommand.self,
   ]
 
   static func main() {

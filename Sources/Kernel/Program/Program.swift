@@ -74,6 +74,8 @@ package struct Program: Sendable {
     package var isReclaimable: Bool
     package var isTypesafeByRCU: Bool
     package var hasConstructor: Bool
+    /// Whether it exists before the first thread starts; else a `cacheCreate` makes it.
+    package var isMadeAtStart = true
     package init(
       name: String, size: Int, align: Int = 0, isHardwareAligned: Bool = false,
       isReclaimable: Bool = false, isTypesafeByRCU: Bool = false, hasConstructor: Bool = false
@@ -112,7 +114,7 @@ package struct SlotRef: BitwiseCopyable, Equatable, Sendable {
 }
 
 /// A random or fixed quantity: picoseconds or bytes, as its user says.
-package enum Distribution: BitwiseCopyable, Equatable, Sendable {
+package enum Distribution: BitwiseCopyable, Hashable, Sendable {
   case constant(UInt64)
   /// Any whole number in the range, both ends included.
   case uniform(from: UInt64, through: UInt64)

@@ -1,0 +1,199 @@
+import Kernel
+
+/// Steps that make, use and free objects.
+extension Body {
+  /// What a step's name says about its allocation.
+  private struct Kind {
+    var api: Allocation.API
+    var free: FreeAPI
+    var zeroes = false
+  }
+
+  private static let kinds: [String: Kind] = [
+    "kmalloc": Kind(api: .kmalloc, free: .kfree),
+    "kzalloc": Kind(api: .kmalloc, free: .kfree, zeroes: true),
+    "kcalloc": Kind(api: .kmalloc, free: .kfree, zeroes: true),
+    "kmalloc_array": Kind(api: .kmalloc, free: .kfree),
+    "kmalloc_node": Kind(api: .kmalloc, free: .kfree),
+    "kmem_cache_alloc": Kind(api: .kmemCacheAlloc, free: .kmemCacheFree),
+    "alloc_pages": Kind(api: .allocPages, free: .freePages),
+    "__get_free_pages": Kind(api: .allocPages, free: .freePages),
+    "vmalloc": Kind(api: .vmalloc, free: .vfree),
+    "vzalloc": Kind(api: .vmalloc, free: .vfree, zeroes: true),
+    "__vmalloc": Kind(api: .vmalloc, free: .vfree),
+    "vmalloc_node": Kind(api: .vmalloc, free: .vfree),
+    "kvmalloc": Kind(api: .kvmalloc, free: .kvfree),
+    "kvzalloc": Kind(api: .kvmalloc, free: .kvfree, zeroes: true),
+  ]
+
+  /// For every object that allocating steps under `tree` name: the function that frees it.
+  static func findFrees(in tree: Tree, _ apis: inout [String: FreeAPI]) {
+    switch tree.kind {
+    case .list(let list): for item in list { findFrees(in: item, &apis) }
+    case .map(let map):
+      for entry in map {
+        if let kind = kinds[entry.key], let object = entry.value["as"]?.text {
+          apis[object] = kind.free
+        }
+        findFrees(in: entry.value, &apis)
+      }
+    case .text, .nothing: break
+    }
+  }
+
+  func allocate(_ name: String, _ fields: Tree, _ span: Span) -> Bool {
+    guard let kind = Self.kinds[name] else { return false }
+    let gfp = flags(name, fields, span)
+    let place = fields["node"].map { builder.node($0) } ?? .some(.any)
+    var cache: Int?
+    var count: UInt64? = 1
+    let size: Distribution?
+    let label: String
+    switch kind.api {
+    case .kmemCacheAlloc:
+      cache = fields["cache"].flatMap { builder.cache($0) }
+      size = cache == nil ? nil : .constant(0)
+      label = cache.map { builder.program.caches[$0].name } ?? ""
+    case .allocPages:
+      let order = fields["order"].flatMap { reading.integer($0, "order", 0...63) }
+      size = order.map { .constant(UInt64($0)) }
+      label = order.map { "\($0)" } ?? ""
+    default:
+      size = fields["size"].flatMap { builder.size($0, "size") }
+      if let tree = fields["n"] { count = reading.unsigned(tree, "n") }
+      let elements = fields["n"] == nil ? "" : "\(count ?? 0),"
+      label = size.map { elements + SizeName.of($0) } ?? ""
+    }
+    let target = fields["as"]
+    guard let target, let slot = slot(target, "`as`"), let gfp, let place, let count, let size
+    else { return false }
+    guard builder.program.allocations.count < ScenarioLimits.allocationsMax else {
+      findings.add(
+        .limit, "more than \(ScenarioLimits.allocationsMax) allocating steps", at: span)
+      return false
+    }
+    let index = builder.program.allocations.count
+    builder.program.allocations.append(
+      Allocation(
+        api: kind.api, size: builder.place(of: size), count: count,
+        gfp: kind.zeroes ? gfp.union(.zero) : gfp, place: place, cache: Int32(cache ?? -1),
+        operation: builder.operation("\(name)(\(label))", span)))
+    emit(.allocate(Int32(index), into: slot))
+    onFailure(fields["on-failure"], .allocation(index), byDefault: "continue")
+    noteFilled(target.text, slot, kind.free, cache: cache)
+    return true
+  }
+
+  private func flags(_ name: String, _ fields: Tree, _ span: Span) -> GFPFlags? {
+    if let tree = fields["gfp"] { return builder.gfp(tree) }
+    if !isThread, Words.step(name)?.keys.contains("gfp") == true {
+      findings.add(
+        .missingKey, "`\(name)` in a handler needs `gfp:`", at: span,
+        notes: ["handlers may not sleep: GFP_ATOMIC or GFP_NOWAIT keep the kernel's rules"])
+      return nil
+    }
+    return .kernel
+  }
+
+  func free(_ api: FreeAPI, _ fields: Tree, _ span: Span) -> Bool {
+    guard let tree = fields["object"], let slot = slot(tree, "`object`") else { return false }
+    var name = api.text
+    if api == .kmemCacheFree {
+      let known = tree.text.flatMap { slots[$0] }?.cache
+      if let cacheTree = fields["cache"], let cache = builder.cache(cacheTree) {
+        if let known, known != cache {
+          findings.add(
+            .unknownName,
+            "`\(tree.text ?? "")` comes from the cache `\(builder.program.caches[known].name)`",
+            at: cacheTree.span)
+        }
+        name += "(\(builder.program.caches[cache].name))"
+      } else if let known {
+        name += "(\(builder.program.caches[known].name))"
+      }
+    }
+    emit(.free(api, slot, operation: builder.operation(name, span)))
+    noteEmptied(slot)
+    return false
+  }
+
+  func forget(_ fields: Tree) -> Bool {
+    guard let tree = fields["object"], let slot = slot(tree, "`object`") else { return false }
+    emit(.forget(slot))
+    noteEmptied(slot)
+    return false
+  }
+
+  func touch(_ fields: Tree, _ span: Span) -> Bool {
+    var stride: UInt64 = 4096
+    if let tree = fields["stride"] {
+      guard let bytes = reading.size(tree, "stride", atLeast: 1) else { return false }
+      stride = bytes
+    }
+    guard let tree = fields["object"], let slot = slot(tree, "`object`") else { return false }
+    guard stride <= 1 << 30 else {
+      findings.add(.range, "stride is at most 1GiB", at: fields["stride"]?.span)
+      return false
+    }
+    let operation = builder.operation("touch", span)
+    emit(.touch(slot, stride: Int32(stride), operation: operation))
+    return false
+  }
+
+  func cacheStep(_ name: String, _ fields: Tree, _ span: Span) -> Bool {
+    guard let tree = fields["cache"], let cache = builder.cache(tree) else { return false }
+    let operation = builder.operation("\(name)(\(builder.program.caches[cache].name))", span)
+    switch name {
+    case "kmem_cache_create":
+      builder.program.caches[cache].isMadeAtStart = false
+      emit(.cacheCreate(Int32(cache), operation: operation))
+    case "kmem_cache_shrink": emit(.cacheShrink(Int32(cache), operation: operation))
+    default: emit(.cacheDestroy(Int32(cache), operation: operation))
+    }
+    return true
+  }
+
+  /// `hand_over: {to: reader, objects: [data, head]}`.
+  func handOver(_ fields: Tree, _ span: Span) -> Bool {
+    guard let to = fields["to"], let objects = fields["objects"],
+      let name = reading.text(to, "`to`")
+    else { return false }
+    guard let receiver = builder.receivers[name] else {
+      findings.unknown(.unknownName, "thread", name, among: builder.threadNames, at: to.span)
+      return false
+    }
+    if !receiver.isReceiving {
+      findings.add(
+        .misplaced, "`\(name)` receives nothing: it has no `each:`", at: to.span,
+        notes: ["a thread that others hand objects to has `each:` steps in the place of `loop:`"])
+    } else if receiver.isEmpty {
+      findings.add(
+        .cpus, "no thread `\(name)` runs on this machine: its `on: others` is nobody",
+        at: to.span)
+    }
+    let trees = reading.list(objects, "objects", orText: true)
+    guard (1...HandOver.slotsMax).contains(trees.count) else {
+      findings.add(
+        .range, "a hand-over passes one to \(HandOver.slotsMax) objects", at: objects.span)
+      return false
+    }
+    let names = trees.compactMap(\.text)
+    if let expected = receiver.objects, expected != names {
+      findings.add(
+        .misplaced, "`\(name)` is handed [\(expected.joined(separator: ", "))] elsewhere",
+        at: objects.span,
+        notes: ["all hand-overs to a thread pass the same names in the same order"])
+    }
+    let slots = trees.compactMap { self.slot($0, "an object") }
+    guard slots.count == trees.count else { return false }
+    let index = builder.program.handOvers.count
+    builder.program.handOvers.append(
+      HandOver(
+        group: receiver.group, slots: slots, otherwise: -1,
+        operation: Int(builder.operation("hand_over", span))))
+    emit(.handOver(Int32(index)))
+    onFailure(fields["on-failure"], .handOver(index), byDefault: "drop")
+    for slot in slots { noteEmptied(slot) }
+    return true
+  }
+}

@@ -1,0 +1,240 @@
+import Kernel
+
+/// The steps of one thread or handler on their way to ops.
+///
+/// Each list of steps is balanced by itself: what it takes it gives up, so nothing is held where a
+/// turn ends. What a failure leaves behind is put after the turn, out of the way of the hot path.
+final class Body {
+  enum Role { case thread, hardirq, softirq }
+
+  struct Slot {
+    var index: Int
+    /// 1 for an object of its own.
+    var count: Int
+    var isPool: Bool
+    /// The function that frees what was put there last, and the cache it is from.
+    var freeAPI: FreeAPI = .kfree
+    var cache: Int?
+    var isFilled = false
+  }
+
+  enum Held { case lock(Int, IRQs, String), masked(Mask, String) }
+
+  /// Where a failing step goes: written behind the turn.
+  struct Exit {
+    enum Source { case allocation(Int), handOver(Int) }
+    var source: Source
+    var objects: [(slot: SlotRef, api: FreeAPI)]
+    var held: [Held]
+    var stops: Bool
+  }
+
+  let builder: ProgramBuilder
+  let role: Role
+  /// `eth0`, `storm`: for counters and messages.
+  let name: String
+  var slots: [String: Slot] = [:]
+  var slotCount = 0
+  var held: [Held] = []
+  /// What this turn put where, for its exits.
+  var filled: [(slot: SlotRef, api: FreeAPI)] = []
+  var exits: [Exit] = []
+  var repeatDepth = 0
+  var raised: Set<SoftIRQ> = []
+  var hasPicked = false
+
+  var reading: Reading { builder.reading }
+  var findings: Findings { builder.findings }
+  var isThread: Bool { role == .thread }
+  var here: Int { builder.program.code.count }
+
+  init(_ builder: ProgramBuilder, role: Role, name: String) {
+    (self.builder, self.role, self.name) = (builder, role, name)
+  }
+
+  @discardableResult
+  func emit(_ op: Op) -> Int {
+    builder.program.code.append(op)
+    return builder.program.code.count - 1
+  }
+
+  // MARK: Slots
+
+  func addSlot(_ name: String, count: Int, isPool: Bool, _ span: Span) {
+    guard slots[name] == nil else { return }
+    guard slotCount + count <= ScenarioLimits.slotsMax else {
+      findings.add(
+        .limit, "more than \(ScenarioLimits.slotsMax) slots in one thread or handler", at: span)
+      return
+    }
+    slots[name] = Slot(index: slotCount, count: count, isPool: isPool)
+    slotCount += count
+  }
+
+  /// Gives every object that some step names with `as:` a slot.
+  func findObjects(in steps: Tree?) {
+    guard let steps else { return }
+    switch steps.kind {
+    case .list(let list): for item in list { findObjects(in: item) }
+    case .map(let map):
+      for entry in map {
+        if entry.key == "as", let object = entry.value.text, object != "picked" {
+          if reading.name(entry.value, "an object") != nil {
+            addSlot(object, count: 1, isPool: false, entry.value.span)
+          }
+        } else {
+          findObjects(in: entry.value)
+        }
+      }
+    case .text, .nothing: break
+    }
+  }
+
+  /// The slot of an object that a step names; nil after a finding.
+  func slot(_ tree: Tree, _ what: String) -> SlotRef? {
+    guard let name = reading.text(tree, what) else { return nil }
+    if name == "picked" {
+      if !hasPicked {
+        findings.add(
+          .unknownName, "`picked` has no meaning before a `pick:`", at: tree.span,
+          notes: ["as in `- pick: pool`"])
+      }
+      return .picked
+    }
+    guard let slot = slots[name] else {
+      let known = slots.filter { !$0.value.isPool }.keys.sorted()
+      findings.unknown(
+        .unknownName, "object", name, among: known + (hasPicked ? ["picked"] : []),
+        at: tree.span, notes: known.isEmpty ? ["objects get their names with `as:`"] : [])
+      return nil
+    }
+    guard !slot.isPool else {
+      findings.add(
+        .unknownName, "`\(name)` is a pool, not an object", at: tree.span,
+        label: "say `pick: \(name)`, then `picked`")
+      return nil
+    }
+    return SlotRef(slot.index)
+  }
+
+  func noteFilled(_ name: String?, _ ref: SlotRef, _ api: FreeAPI, cache: Int?) {
+    if let name, slots[name] != nil {
+      slots[name]?.freeAPI = api
+      slots[name]?.cache = cache
+      slots[name]?.isFilled = true
+    }
+    filled.removeAll { $0.slot == ref }
+    filled.append((ref, api))
+  }
+
+  func noteEmptied(_ ref: SlotRef) { filled.removeAll { $0.slot == ref } }
+
+  // MARK: Lists of steps
+
+  /// Reads a list of steps and appends its ops. Returns: whether it is sure to take time.
+  @discardableResult
+  func steps(_ tree: Tree, _ what: String) -> Bool {
+    let outer = held
+    held = []
+    var takesTime = false
+    for step in reading.list(tree, what) where self.step(step) { takesTime = true }
+    for left in held {
+      let (what, instead) = Self.words(left)
+      findings.add(
+        .unbalanced, "\(what) at the end of this list of steps", at: tree.span,
+        notes: ["add `- \(instead)`: each list gives up what it took"])
+    }
+    held = outer
+    return takesTime
+  }
+
+  private static func words(_ held: Held) -> (String, String) {
+    switch held {
+    case .lock(_, _, let name): ("the lock `\(name)` is still held", "unlock: \(name)")
+    case .masked(_, let step):
+      ("`\(step)` is still in force", step.replacing("disable", with: "enable"))
+    }
+  }
+
+  /// Everything held, through all lists around.
+  func heldCount() -> Int { outerHeld.count + held.count }
+  var outerHeld: [Held] = []
+
+  /// Reads an inner list: what is held around it stays held.
+  func inner(_ tree: Tree, _ what: String) -> Bool {
+    let (outer, outerFilled) = (outerHeld, filled)
+    outerHeld += held
+    let takesTime = steps(tree, what)
+    outerHeld = outer
+    // What one branch filled may be there or not: an exit asks each slot before it frees.
+    for object in outerFilled where !filled.contains(where: { $0.slot == object.slot }) {
+      filled.append(object)
+    }
+    return takesTime
+  }
+
+  // MARK: Turns
+
+  /// Ends a turn with `last` and writes the exits of its failing steps behind it.
+  ///
+  /// - Parameter turnEnd: where a turn that was cut short goes on.
+  func finishTurn(_ last: Op, turnEnd: Int32) {
+    emit(last)
+    for exit in exits { write(exit, turnEnd) }
+    exits = []
+    filled = []
+  }
+
+  private func write(_ exit: Exit, _ turnEnd: Int32) {
+    let place = Int32(here)
+    switch exit.source {
+    case .allocation(let index): builder.program.allocations[index].onFailure = place
+    case .handOver(let index): builder.program.handOvers[index].otherwise = place
+    }
+    for held in exit.held.reversed() {
+      switch held {
+      case .lock(let lock, let irqs, _): emit(.unlock(Int32(lock), irqs: irqs))
+      case .masked(let mask, _): emit(.enable(mask))
+      }
+    }
+    for object in exit.objects {
+      emit(.whenFull(object.slot, otherwise: Int32(here + 2)))
+      emit(.free(object.api, object.slot, operation: freeOperation(object.api)))
+    }
+    emit(.count(builder.counter("drops.\(name)")))
+    emit(exit.stops ? .end : .jump(turnEnd))
+  }
+
+  private func freeOperation(_ api: FreeAPI) -> Int16 {
+    builder.operation(api.text, Span(SourceText(name: name, text: ""), 1, 1))
+  }
+
+  /// `on-failure:` of a step that was just appended.
+  func onFailure(_ tree: Tree?, _ source: Exit.Source, byDefault: String) {
+    var word = byDefault
+    if let tree {
+      guard let text = reading.word(tree, "on-failure", among: Words.onFailure) else { return }
+      word = text
+      if word == "stop", !isThread {
+        findings.add(
+          .misplaced, "`stop` ends a thread; a handler can `drop`", at: tree.span)
+      }
+    }
+    guard word != "continue" else { return }
+    exits.append(
+      Exit(source: source, objects: filled, held: outerHeld + held, stops: word == "stop"))
+  }
+}
+
+extension FreeAPI {
+  /// The function's name, which is also its operation's.
+  var text: String {
+    switch self {
+    case .kfree: "kfree"
+    case .kmemCacheFree: "kmem_cache_free"
+    case .freePages: "free_pages"
+    case .vfree: "vfree"
+    case .kvfree: "kvfree"
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import Kernel
+import Run
+
+/// Names of what the machine did, beside the workload's own operations.
+extension ResultNames {
+  /// Slabs, zones, vmalloc.
+  func memory(_ parts: [String], _ text: String) -> ResultName? {
+    switch (parts[0], parts.count) {
+    case ("slub", 2): return slub(parts[1], text)
+    case ("caches", 3): return cache(parts[1], parts[2], text)
+    case ("zones", 2):
+      return pages(parts[1], text) { _ in true }
+    case ("zones", 4):
+      guard let node = Int(parts[1]) else { return nil }
+      let zone = parts[2]
+      return pages(parts[3], text) { $0.node == node && $0.zone == zone }
+    case ("vmalloc", 2):
+      guard Self.vmalloc.contains(parts[1]) else { return nil }
+      let field = parts[1]
+      return ResultName(text: text, dimension: .number) { result in
+        switch field {
+        case "areas": Double(result.vmalloc.areas)
+        case "lazy_pages": Double(result.vmalloc.lazyPages)
+        case "lazy_max_pages": Double(result.vmalloc.lazyMaxPages)
+        case "purges": Double(result.vmalloc.purges)
+        default: Double(result.vmalloc.pages)
+        }
+      }
+    default: return nil
+    }
+  }
+
+  /// A SLUB statistic summed over all caches; `alloc` and `free` are fast and slow path together.
+  private func slub(_ name: String, _ text: String) -> ResultName? {
+    let wanted: [String]
+    switch name {
+    case "alloc": wanted = ["alloc_fastpath", "alloc_slowpath"]
+    case "free": wanted = ["free_fastpath", "free_slowpath"]
+    default:
+      guard Self.slubStats.contains(name) else { return nil }
+      wanted = [name]
+    }
+    return ResultName(text: text, dimension: .number) { result in
+      result.caches.reduce(0.0) { sum, cache in
+        wanted.reduce(sum) { $0 + Double(cache.stats[$1] ?? 0) }
+      }
+    }
+  }
+
+  private func cache(_ name: String, _ field: String, _ text: String) -> ResultName? {
+    let isKnown = examples.contains("caches.\(name).slabs")
+    guard isKnown, Self.cacheFields.contains(field) else { return nil }
+    let isSize = field == "object_size" || field == "slab_size"
+    return ResultName(text: text, dimension: isSize ? .size : .number) { result in
+      guard let cache = result.caches.first(where: { $0.name == name }) else { return nil }
+      switch field {
+      case "object_size": return Double(cache.objectSize)
+      case "slab_size": return Double(cache.slabSize)
+      case "objects_per_slab": return Double(cache.objectsPerSlab)
+      case "order": return Double(cache.order)
+      case "slabs": return Double(cache.slabs)
+      case "active_objects": return Double(cache.activeObjects)
+      case "objects": return Double(cache.objects)
+      default: return Double(cache.partial)
+      }
+    }
+  }
+
+  private func pages(
+    _ field: String, _ text: String, where isMeant: @escaping @Sendable (RunResult.Zone) -> Bool
+  ) -> ResultName? {
+    guard ["free_pages", "managed_pages", "present_pages"].contains(field) else { return nil }
+    return ResultName(text: text, dimension: .number) { result in
+      let zones = result.zones.filter(isMeant)
+      guard !zones.isEmpty else { return nil }
+      return zones.reduce(0.0) { sum, zone in
+        switch field {
+        case "free_pages": sum + Double(zone.freePages)
+        case "managed_pages": sum + Double(zone.managedPages)
+        default: sum + Double(zone.presentPages)
+        }
+      }
+    }
+  }
+
+  /// TLBs, locks, interrupts, CPU time.
+  func hardware(_ parts: [String], _ text: String) -> ResultName? {
+    switch (parts[0], parts.count) {
+    case ("tlb", 2): return tlb(parts[1], text)
+    case ("tlb", 3):
+      guard parts[1] == "wait", ["mean", "max"].contains(parts[2]) else { return nil }
+      let isMean = parts[2] == "mean"
+      return ResultName(text: text, dimension: .time) {
+        (isMean ? $0.tlb.waitNs.mean : $0.tlb.waitNs.max) * 1000
+      }
+    case ("locks", 2): return lock(nil, parts[1], text)
+    case ("locks", 3) where ["wait", "hold"].contains(parts[1]):
+      return lock(nil, "\(parts[1]).\(parts[2])", text)
+    case ("locks", 3...):
+      let field = parts.dropFirst(2).joined(separator: ".")
+      return lock(parts[1], field, text)
+    case ("interrupts", 2): return interrupts(parts[1], text)
+    case ("cpu_time", 2):
+      let key = "\(parts[1])_ns"
+      guard TimeCategory.allCases.contains(where: { $0.key == key }) else { return nil }
+      return ResultName(text: text, dimension: .time) { $0.cpuTime[key].map { Double($0) * 1000 } }
+    default: return nil
+    }
+  }
+
+  private func tlb(_ field: String, _ text: String) -> ResultName? {
+    guard Self.tlb.contains(field) else { return nil }
+    return ResultName(text: text, dimension: .number) { result in
+      switch field {
+      case "shootdowns": Double(result.tlb.shootdowns)
+      case "ipis_sent": Double(result.tlb.ipisSent)
+      case "ipis_received": Double(result.tlb.ipisReceived)
+      case "flush_all": Double(result.tlb.flushAll)
+      default: Double(result.tlb.flushOne)
+      }
+    }
+  }
+
+  private func interrupts(_ field: String, _ text: String) -> ResultName? {
+    guard Self.interrupts.contains(field) else { return nil }
+    return ResultName(text: text, dimension: .number) { result in
+      switch field {
+      case "call_function": Double(result.interrupts.callFunction)
+      case "device": Double(result.interrupts.device)
+      case "softirqs": Double(result.interrupts.softirqs)
+      case "ksoftirqd_wakeups": Double(result.interrupts.ksoftirqdWakeups)
+      default: Double(result.interrupts.contextSwitches)
+      }
+    }
+  }
+
+  /// One lock of the workload's, or all locks together where `name` is nil.
+  private func lock(_ name: String?, _ field: String, _ text: String) -> ResultName? {
+    let isKnown = name.map { examples.contains("locks.\($0).contended") } ?? true
+    guard isKnown, Self.lockFields.contains(field) else { return nil }
+    // A mean over all locks would weigh a lock taken once like one taken a million times.
+    if name == nil, field.hasSuffix("mean") { return nil }
+    let isCount = field == "acquisitions" || field == "contended"
+    return ResultName(text: text, dimension: isCount ? .number : .time) { result in
+      let locks = name.map { name in result.locks.filter { $0.name == name } } ?? result.locks
+      let values = locks.map { Self.lockValue($0, field) }
+      return field.hasSuffix("max") ? values.max() ?? 0 : values.reduce(0, +)
+    }
+  }
+
+  private static func lockValue(_ lock: RunResult.Lock, _ field: String) -> Double {
+    switch field {
+    case "acquisitions": Double(lock.acquisitions)
+    case "contended": Double(lock.contended)
+    case "wait.total": lock.waitNs.total * 1000
+    case "wait.mean": lock.waitNs.mean * 1000
+    case "wait.max": lock.waitNs.max * 1000
+    case "hold.total": lock.holdNs.total * 1000
+    case "hold.mean": lock.holdNs.mean * 1000
+    default: lock.holdNs.max * 1000
+    }
+  }
+}

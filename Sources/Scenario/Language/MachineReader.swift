@@ -1,0 +1,191 @@
+import Hardware
+import HostTopology
+import Kernel
+import Topology
+
+/// Reads `machine:`, `kernel:` and `costs:`.
+struct MachineReader {
+  let reading: Reading
+  /// Where `file:NAME.xml` and `costs: file:…` begin.
+  let folder: String
+  let describe: (MachineSource) throws(TopologyError) -> MachineDescription
+  let readFile: (String) -> Result<[UInt8], FileFailure>
+  var findings: Findings { reading.findings }
+
+  // MARK: machine
+
+  /// The machine to emulate: the host where nothing is said. Nil after a finding.
+  func machine(_ tree: Tree?, isOverridden: Bool) -> MachineDescription? {
+    var topology: Tree?
+    var fields: Tree?
+    if let tree, !tree.isNothing {
+      guard let map = reading.fields(tree, "`machine:`", known: Words.machine) else { return nil }
+      fields = map
+      topology = map["topology"]
+    }
+    if let clock = fields?["clock"] {
+      reading.clock = reading.number(clock, "the clock", .frequency)?.whole
+      if let hertz = reading.clock, !(100_000_000...20_000_000_000).contains(hertz) {
+        findings.add(.range, "the clock must be from 100MHz to 20GHz", at: clock.span)
+        reading.clock = nil
+      }
+    }
+    guard let source = source(topology, isOverridden) else { return nil }
+    do {
+      var machine = try describe(source)
+      let cpus = fields?["cpus"].map { ($0, reading.integer($0, "cpus", 1...Limits.cpusMax)) }
+      if let (tree, count) = cpus {
+        guard let count else { return nil }
+        machine = try located(tree) { () throws(TopologyError) in
+          try machine.restricted(toFirst: count)
+        }
+      }
+      if let tree = fields?["memory"] {
+        guard let total = reading.size(tree, "memory") else { return nil }
+        machine = try located(tree) { () throws(TopologyError) in
+          try machine.withMemory(total: total)
+        }
+      }
+      return machine
+    } catch let error as Located {
+      report(error.error, at: error.span)
+    } catch let error as TopologyError {
+      report(error, at: topology?.span)
+    } catch {}
+    return nil
+  }
+
+  private struct Located: Error {
+    let error: TopologyError
+    let span: Span
+  }
+
+  private func located(
+    _ tree: Tree, _ make: () throws(TopologyError) -> MachineDescription
+  ) throws -> MachineDescription {
+    do { return try make() } catch { throw Located(error: error, span: tree.span) }
+  }
+
+  private func report(_ error: TopologyError, at span: Span?) {
+    findings.add(
+      Diagnostic(code: error.code.rawValue, error.message, at: span, notes: [error.hint]))
+  }
+
+  private func source(_ tree: Tree?, _ isOverridden: Bool) -> MachineSource? {
+    guard let tree, !tree.isNothing else { return .host }
+    guard let text = reading.text(tree, "topology") else { return nil }
+    if isOverridden { return MachineSource.parse(text) }
+    if text == "host" { return .host }
+    if text.hasPrefix("file:") {
+      let path = String(text.dropFirst("file:".count))
+      return .file(path.hasPrefix("/") || folder.isEmpty ? path : "\(folder)/\(path)")
+    }
+    if text.hasSuffix(".xml") || text.contains("/") {
+      findings.add(
+        .machine, "`\(Spelling.shown(text))` looks like a file", at: tree.span,
+        label: "write `file:\(Spelling.shown(text))`")
+      return nil
+    }
+    return .synthetic(text)
+  }
+
+  // MARK: kernel
+
+  func kernel(_ tree: Tree?) -> (KernelVersion, KernelConfig)? {
+    guard let tree, !tree.isNothing else { return (KernelVersion.all.last ?? .v6_12, .init()) }
+    if tree.text != nil { return version(tree).map { ($0, KernelConfig()) } }
+    guard let map = reading.fields(tree, "`kernel:`", known: Words.kernel) else { return nil }
+    let version = map["version"].map { self.version($0) } ?? KernelVersion.all.last
+    if let slab = map["slab"], let name = reading.text(slab, "slab"), name != "slub" {
+      let isKnown = ["slab", "slob"].contains(name)
+      findings.add(
+        isKnown ? .notYet : .unknownName,
+        isKnown ? "this version has SLUB only" : "unknown slab allocator `\(Spelling.shown(name))`",
+        at: slab.span, label: "write `slub`")
+    }
+    let config = map["config"].map { self.config($0) } ?? KernelConfig()
+    return version.map { ($0, config) }
+  }
+
+  private func version(_ tree: Tree) -> KernelVersion? {
+    guard let text = reading.text(tree, "the kernel's version") else { return nil }
+    let numbers = text.split(separator: ".", omittingEmptySubsequences: false).map { Int($0) }
+    let release = text.split(separator: ".").prefix(2).joined(separator: ".")
+    if (2...3).contains(numbers.count), numbers.allSatisfy({ $0 != nil }),
+      let known = KernelVersion.all.first(where: { $0.name == release || $0.name == text })
+    {
+      return known
+    }
+    let names = KernelVersion.all.map(\.name).joined(separator: ", ")
+    findings.add(
+      .kernel, "this version does not emulate Linux `\(Spelling.shown(text))`", at: tree.span,
+      label: "there is: \(names)")
+    return nil
+  }
+
+  private func config(_ tree: Tree) -> KernelConfig {
+    var config = KernelConfig()
+    guard let map = reading.fields(tree, "`config:`", known: Words.config) else { return config }
+    func bool(_ key: String) -> Bool? { map[key].flatMap { reading.bool($0, "`\(key)`") } }
+    if let value = bool("transparent-hugepages") { config.transparentHugePages = value }
+    if let value = bool("slab-freelist-random") { config.slabFreelistRandom = value }
+    if let value = bool("memcg") { config.memcg = value }
+    if let tree = map["min-free"], let bytes = reading.size(tree, "min-free", atLeast: 1024) {
+      config.minFreeKBytes = Int(bytes >> 10)
+    }
+    return config
+  }
+
+  // MARK: costs
+
+  func costs(_ tree: Tree?, isOverridden: Bool) -> Costs? {
+    let text = tree?.isNothing == false ? tree.flatMap { reading.text($0, "costs") } : "generic-x86"
+    guard let text else { return nil }
+    do {
+      if let bundled = CostFile.bundled.first(where: { $0.name == text }) {
+        return try CostFile.parse(clocked(bundled.text), name: text)
+      }
+      let isFile = text.hasPrefix("file:")
+      guard isFile || isOverridden && (text.contains("/") || text.hasSuffix(".costs")) else {
+        let names = CostFile.bundled.map(\.name)
+        findings.unknown(
+          .costs, "cost file", text, among: names, at: tree?.span,
+          notes: ["a file of your own: `costs: file:NAME.costs`"])
+        return nil
+      }
+      return try costs(file: isFile ? String(text.dropFirst(5)) : text, isOverridden, tree)
+    } catch {
+      let place = error.line > 0 ? ", line \(error.line)" : ""
+      findings.add(.costs, "\(Spelling.shown(text))\(place): \(error.message)", at: tree?.span)
+      return nil
+    }
+  }
+
+  private func costs(
+    file: String, _ isOverridden: Bool, _ tree: Tree?
+  ) throws(CostError) -> Costs? {
+    let isPlain = isOverridden || folder.isEmpty || file.hasPrefix("/")
+    switch readFile(isPlain ? file : "\(folder)/\(file)") {
+    case .failure(let failure):
+      findings.add(.costs, "cannot read \(file): \(failure.reason)", at: tree?.span)
+      return nil
+    case .success(let bytes):
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        findings.add(.costs, "\(file) is not UTF-8 text", at: tree?.span)
+        return nil
+      }
+      let name = file.split(separator: "/").last.map(String.init) ?? file
+      return try CostFile.parse(clocked(text), name: name)
+    }
+  }
+
+  /// The cost file with the scenario's clock in the place of its own: costs in cycles follow it.
+  private func clocked(_ text: String) -> String {
+    guard let hertz = reading.clock else { return text }
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    return lines.map { line in
+      let key = line.split(separator: "=").first?.filter { $0 != " " }
+      return key == "clock" ? "clock = \(Double(hertz) / 1e6) MHz  # scenario" : String(line)
+    }.joined(separator: "\n")
+  }
+}

@@ -1,0 +1,131 @@
+/// All words of the language, by the mapping they stand in: what the checker knows, what errors
+/// suggest, and what docs/scenario.schema.json must list (a test compares them).
+package enum Words {
+  package static let top = [
+    "scenario", "title", "description", "include", "machine", "kernel", "costs", "params",
+    "caches", "locks", "threads", "interrupts", "run", "measure", "expect",
+  ]
+  package static let machine = ["topology", "memory", "cpus", "clock"]
+  package static let kernel = ["version", "slab", "config"]
+  package static let config = [
+    "transparent-hugepages", "slab-freelist-random", "memcg", "min-free",
+  ]
+  package static let cache = ["size", "align", "flags"]
+  package static let cacheFlags = [
+    "hwcache-align", "reclaim-account", "typesafe-by-rcu", "ctor",
+  ]
+  package static let thread = ["name", "on", "slots", "start", "steps", "loop", "each"]
+  package static let slots = ["name", "count"]
+  package static let interrupt = ["name", "cpus", "arrivals", "hardirq", "softirq"]
+  package static let softirq = ["budget", "each"]
+  package static let arrivals = ["poisson", "every", "uniform", "burst", "units"]
+  package static let burst = ["size", "every"]
+  package static let run = ["warmup", "duration", "operations", "seed"]
+  package static let cpusets = [
+    "all", "first", "last", "others", "first-node", "last-node", "first-half", "second-half",
+    "first-cpu-of-each-node", "first-cpu-of-each-package", "first-cpu-of-each-llc",
+    "first-cpu-of-each-core",
+  ]
+  package static let cpuset = ["from", "node", "package", "llc", "core", "share", "count"]
+  package static let distributions = ["constant", "uniform", "exponential"]
+  package static let distributionsLater = ["lognormal", "zipf", "empirical"]
+  package static let onFailure = ["continue", "drop", "stop"]
+
+  /// The keys of a step in its mapping form; `main` is the one that its short form gives.
+  package struct Step: Sendable {
+    package let name: String
+    package let keys: [String]
+    package let required: [String]
+    package let main: String?
+  }
+
+  private static func allocations(
+    _ names: String..., keys: [String], required: [String]
+  ) -> [Step] {
+    names.map {
+      Step(
+        name: $0, keys: keys + ["as", "on-failure"], required: required + ["as"], main: nil)
+    }
+  }
+
+  private static func objects(_ names: String..., more: [String] = []) -> [Step] {
+    names.map { Step(name: $0, keys: ["object"] + more, required: ["object"], main: "object") }
+  }
+
+  private static func caches(_ names: String...) -> [Step] {
+    names.map { Step(name: $0, keys: ["cache"], required: ["cache"], main: "cache") }
+  }
+
+  /// Steps with nothing to say: a bare word.
+  package static let bareSteps = [
+    "local_irq_disable", "local_irq_enable", "local_bh_disable", "local_bh_enable",
+    "preempt_disable", "preempt_enable", "vm_unmap_aliases", "drain_all_pages",
+  ]
+
+  private static let allocating: [Step] = [
+    allocations(
+      "kmalloc", "kzalloc", "kvmalloc", "kvzalloc", "__vmalloc", keys: ["size", "gfp"],
+      required: ["size"]),
+    allocations("kcalloc", "kmalloc_array", keys: ["n", "size", "gfp"], required: ["n", "size"]),
+    allocations("kmalloc_node", keys: ["size", "gfp", "node"], required: ["size", "node"]),
+    allocations("kmem_cache_alloc", keys: ["cache", "gfp"], required: ["cache"]),
+    allocations(
+      "alloc_pages", "__get_free_pages", keys: ["order", "gfp", "node"], required: ["order"]),
+    allocations("vmalloc", "vzalloc", keys: ["size"], required: ["size"]),
+    allocations("vmalloc_node", keys: ["size", "node"], required: ["size", "node"]),
+  ].flatMap { $0 }
+
+  private static let own: [Step] = [
+    Step(name: "work", keys: distributions, required: [], main: nil),
+    Step(name: "sleep", keys: distributions, required: [], main: nil),
+    Step(name: "lock", keys: ["lock", "irqs"], required: ["lock"], main: "lock"),
+    Step(name: "unlock", keys: ["lock"], required: ["lock"], main: "lock"),
+    Step(name: "raise", keys: ["softirq"], required: ["softirq"], main: "softirq"),
+    Step(
+      name: "hand_over", keys: ["to", "objects", "on-failure"], required: ["to", "objects"],
+      main: nil),
+    Step(name: "repeat", keys: ["times", "do"], required: ["times", "do"], main: nil),
+    Step(name: "choose", keys: ["weight", "do"], required: ["weight", "do"], main: nil),
+    Step(name: "when", keys: ["full", "empty", "then", "else"], required: ["then"], main: nil),
+    Step(name: "pick", keys: ["pool", "own", "next"], required: ["pool"], main: "pool"),
+    Step(name: "count", keys: ["counter"], required: ["counter"], main: "counter"),
+  ]
+
+  package static let steps: [Step] =
+    allocating + objects("kfree", "free_pages", "vfree", "kvfree", "forget")
+    + objects("kmem_cache_free", more: ["cache"]) + objects("touch", more: ["stride"])
+    + caches("kmem_cache_create", "kmem_cache_shrink", "kmem_cache_destroy") + own
+
+  package static func step(_ name: String) -> Step? { steps.first { $0.name == name } }
+  package static let stepNames: [String] = steps.map(\.name) + bareSteps
+
+  /// Steps of the language that this version does not build.
+  package static let stepsLater: Set<String> = [
+    "krealloc", "krealloc_array", "kfree_rcu", "kfree_sensitive", "kmem_cache_alloc_bulk",
+    "kmem_cache_free_bulk", "kmem_cache_alloc_node", "alloc_pages_bulk", "alloc_pages_node",
+    "alloc_pages_exact", "free_pages_exact", "__free_pages", "get_zeroed_page", "vmalloc_huge",
+    "vzalloc_node", "vmalloc_user", "vmap", "vunmap", "vm_map_ram", "vm_unmap_ram", "kvcalloc",
+    "kvmalloc_array", "kvmalloc_node", "kvrealloc", "kmemdup", "kstrdup", "kcalloc_node",
+    "kzalloc_node", "mempool_create", "mempool_alloc", "mempool_free", "dma_pool_alloc",
+    "alloc_percpu", "free_percpu", "spin_trylock", "read_lock", "write_lock", "rcu_read_lock",
+    "rcu_read_unlock", "synchronize_rcu", "call_rcu", "queue_work", "schedule_work",
+    "wait_event", "wake_up",
+  ]
+
+  /// Kernel spellings of what is called otherwise here.
+  package static let renamed = [
+    "spin_lock": "lock", "spin_unlock": "unlock", "spin_lock_irqsave": "lock",
+    "spin_unlock_irqrestore": "unlock", "spin_lock_irq": "lock", "spin_unlock_irq": "unlock",
+    "raise_softirq": "raise", "msleep": "sleep", "usleep_range": "sleep", "udelay": "work",
+    "ndelay": "work", "mdelay": "work", "local_irq_save": "local_irq_disable",
+    "local_irq_restore": "local_irq_enable",
+  ]
+
+  /// Keys of the language that this version does not build, with what to do instead.
+  package static let keysLater = [
+    "study": "sweep with `kmemu study run SCENARIO --vary KEY=a,b,c`",
+    "by": "pass objects with hand_over, or free another CPU's with `pick: {pool: ..., next: 1}`",
+    "from": "pass objects with hand_over, or free another CPU's with `pick: {pool: ..., next: 1}`",
+    "objects": "name the cache under `caches:`",
+  ]
+}
