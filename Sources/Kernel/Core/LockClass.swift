@@ -1,14 +1,14 @@
 /// What kind of lock a lock is: lockdep's class. Order and irq use are checked by class.
 package enum LockClass: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case workload
-  case listLock, slabMutex
+  case listLock, slabMutex, slubFlush
   case zoneLock, pcpLock, pcpuDrainMutex
   case vmapBusy, vmapLazy, vmapPool, freeVmapArea, vmapPurge, pageTable
 
   /// Whether a waiter sleeps.
   package var isMutex: Bool {
     switch self {
-    case .slabMutex, .vmapPurge, .pcpuDrainMutex: true
+    case .slabMutex, .slubFlush, .vmapPurge, .pcpuDrainMutex: true
     default: false
     }
   }

@@ -12,6 +12,7 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
   case pathBegin, pathEnd
   case mmPageAlloc, mmPageFree, mmPageAllocZoneLocked, mmPagePcpuDrain, mmPageAllocExtfrag
   case mmVmscanWakeupKswapd
+  case kmalloc, kfree, kmemCacheAlloc, kmemCacheFree
 
   package var format: EventFormat {
     switch self {
@@ -67,6 +68,10 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
     case .mmPagePcpuDrain: Self.mmPagePcpuDrainFormat
     case .mmPageAllocExtfrag: Self.mmPageAllocExtfragFormat
     case .mmVmscanWakeupKswapd: Self.mmVmscanWakeupKswapdFormat
+    case .kmalloc: Self.kmallocFormat
+    case .kfree: Self.kfreeFormat
+    case .kmemCacheAlloc: Self.kmemCacheAllocFormat
+    case .kmemCacheFree: Self.kmemCacheFreeFormat
     }
   }
 

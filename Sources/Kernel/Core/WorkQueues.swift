@@ -6,10 +6,12 @@ import Simulation
 package enum WorkItem: BitwiseCopyable, Equatable {
   /// Does nothing; for tests of the queue itself.
   case nothing
+  case flushCPUSlab(cache: UInt16)
 
   var frame: Frame {
     switch self {
     case .nothing: .script(Script(from: 0, to: 0))
+    case .flushCPUSlab(let cache): .flushCPUSlab(.start(cache: cache))
     }
   }
 }

@@ -44,6 +44,29 @@ package enum Frame: BitwiseCopyable {
   case allocPagesBulk(AllocPagesBulk)
   case drainAllPages(DrainAllPages)
   case refreshCPUVMStats(RefreshCPUVMStats)
+  // Memory: slab
+  case kmalloc(Kmalloc)
+  case kmallocLarge(KmallocLarge)
+  case kmallocArray(KmallocArray)
+  case krealloc(Krealloc)
+  case kfree(Kfree)
+  case kmemCacheAlloc(KmemCacheAlloc)
+  case kmemCacheFree(KmemCacheFree)
+  case slabAlloc(SlabAlloc)
+  case getPartial(GetPartial)
+  case getPartialNode(GetPartialNode)
+  case getAnyPartial(GetAnyPartial)
+  case allocateSlab(AllocateSlab)
+  case discardSlab(DiscardSlab)
+  case slabFree(SlabFree)
+  case putCPUPartial(PutCPUPartial)
+  case putPartials(PutPartials)
+  case deactivateSlab(DeactivateSlab)
+  case flushCPUSlab(FlushCPUSlab)
+  case flushAll(FlushAll)
+  case kmemCacheShrink(KmemCacheShrink)
+  case kmemCacheCreate(KmemCacheCreate)
+  case kmemCacheDestroy(KmemCacheDestroy)
 
   @inline(__always)
   mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
@@ -75,6 +98,28 @@ package enum Frame: BitwiseCopyable {
     case .allocPagesBulk(let path): return go(path, Frame.allocPagesBulk)
     case .drainAllPages(let path): return go(path, Frame.drainAllPages)
     case .refreshCPUVMStats(let path): return go(path, Frame.refreshCPUVMStats)
+    case .kmalloc(let path): return go(path, Frame.kmalloc)
+    case .kmallocLarge(let path): return go(path, Frame.kmallocLarge)
+    case .kmallocArray(let path): return go(path, Frame.kmallocArray)
+    case .krealloc(let path): return go(path, Frame.krealloc)
+    case .kfree(let path): return go(path, Frame.kfree)
+    case .kmemCacheAlloc(let path): return go(path, Frame.kmemCacheAlloc)
+    case .kmemCacheFree(let path): return go(path, Frame.kmemCacheFree)
+    case .slabAlloc(let path): return go(path, Frame.slabAlloc)
+    case .getPartial(let path): return go(path, Frame.getPartial)
+    case .getPartialNode(let path): return go(path, Frame.getPartialNode)
+    case .getAnyPartial(let path): return go(path, Frame.getAnyPartial)
+    case .allocateSlab(let path): return go(path, Frame.allocateSlab)
+    case .discardSlab(let path): return go(path, Frame.discardSlab)
+    case .slabFree(let path): return go(path, Frame.slabFree)
+    case .putCPUPartial(let path): return go(path, Frame.putCPUPartial)
+    case .putPartials(let path): return go(path, Frame.putPartials)
+    case .deactivateSlab(let path): return go(path, Frame.deactivateSlab)
+    case .flushCPUSlab(let path): return go(path, Frame.flushCPUSlab)
+    case .flushAll(let path): return go(path, Frame.flushAll)
+    case .kmemCacheShrink(let path): return go(path, Frame.kmemCacheShrink)
+    case .kmemCacheCreate(let path): return go(path, Frame.kmemCacheCreate)
+    case .kmemCacheDestroy(let path): return go(path, Frame.kmemCacheDestroy)
     }
   }
 
@@ -100,6 +145,28 @@ package enum Frame: BitwiseCopyable {
     case .allocPagesBulk: AllocPagesBulk.name
     case .drainAllPages: DrainAllPages.name
     case .refreshCPUVMStats: RefreshCPUVMStats.name
+    case .kmalloc: Kmalloc.name
+    case .kmallocLarge: KmallocLarge.name
+    case .kmallocArray: KmallocArray.name
+    case .krealloc: Krealloc.name
+    case .kfree: Kfree.name
+    case .kmemCacheAlloc: KmemCacheAlloc.name
+    case .kmemCacheFree: KmemCacheFree.name
+    case .slabAlloc: SlabAlloc.name
+    case .getPartial: GetPartial.name
+    case .getPartialNode: GetPartialNode.name
+    case .getAnyPartial: GetAnyPartial.name
+    case .allocateSlab: AllocateSlab.name
+    case .discardSlab: DiscardSlab.name
+    case .slabFree: SlabFree.name
+    case .putCPUPartial: PutCPUPartial.name
+    case .putPartials: PutPartials.name
+    case .deactivateSlab: DeactivateSlab.name
+    case .flushCPUSlab: FlushCPUSlab.name
+    case .flushAll: FlushAll.name
+    case .kmemCacheShrink: KmemCacheShrink.name
+    case .kmemCacheCreate: KmemCacheCreate.name
+    case .kmemCacheDestroy: KmemCacheDestroy.name
     }
   }
 

@@ -18,13 +18,13 @@ package struct World: ~Copyable {
   package var calls: CallQueues
   package var tasks: Tasks
   package var work: WorkQueues
-  package var slab: SlabAllocator
   package var counters: Counters
   package var program: ProgramState
   package var shootdowns: ShootdownStatistics
   package var probe: Probe
   package var complaints: Complaints
   package var pages: PageAllocator
+  package var slab: SlabAllocator
   package var scripts: Buffer<Step>
   /// Set when the run cannot go on: a true deadlock.
   var isStopped: Bool
@@ -42,17 +42,13 @@ package struct World: ~Copyable {
     calls = CallQueues(cpuCount: boot.cpuCount, lines: &lines) { machine.cpus[$0.index].node }
     tasks = Tasks(cpuCount: boot.cpuCount)
     work = WorkQueues(cpuCount: boot.cpuCount)
-    let memory = boot.machine.nodes.reduce(0) { $0 + $1.memoryBytes }
-    slab = SlabAllocator(
-      boot,
-      pageCount: Int(
-        (memory + boot.architecture.zoneDMA32End) >> UInt64(boot.architecture.pageShift)))
     counters = Counters()
     program = ProgramState(cpuCount: boot.cpuCount)
     shootdowns = ShootdownStatistics()
     probe = Probe()
     complaints = Complaints()
     pages = PageAllocator(boot, layout, &locks, &lines)
+    slab = SlabAllocator(boot, pages, &locks, &lines)
     scripts = Buffer(256, .return())
     (isStopped, hasComplaint) = (false, false)
   }
@@ -68,13 +64,13 @@ package struct World: ~Copyable {
     calls = other.calls.clone()
     tasks = other.tasks.clone()
     work = other.work.clone()
-    slab = other.slab.clone()
     counters = other.counters.clone()
     program = other.program.clone()
     shootdowns = other.shootdowns
     probe = other.probe.clone()
     complaints = other.complaints
     pages = other.pages.clone()
+    slab = other.slab.clone()
     scripts = other.scripts.clone()
     (isStopped, hasComplaint) = (other.isStopped, other.hasComplaint)
   }
@@ -166,6 +162,6 @@ extension World {
   /// What a CPU costs the host beside stacks. Unit: bytes.
   var stateBytes: Int {
     cpus.byteCount + locks.byteCount + lines.byteCount + calls.byteCount + tasks.byteCount
-      + program.byteCount + pages.listBytes
+      + program.byteCount + pages.listBytes + slab.cpuBytes
   }
 }

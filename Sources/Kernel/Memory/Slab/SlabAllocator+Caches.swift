@@ -74,23 +74,50 @@ extension SlabAllocator {
     guard caches[cache].cpus < 0 else { return }
     caches[cache].name = locks.addName(names[cache.index])
     if settings.isFreelistRandom { makeSequence(cache) }
-    caches[cache].cpus = Int32(cpusUsed)
+    let firstCPU = takeCPUs()
+    for cpu in 0..<cpuCount { cpus[firstCPU + cpu] = KmemCacheCPU(cpu: cpu) }
+    caches[cache].cpus = Int32(firstCPU)
+
+    let firstNode = takeNodes()
+    for node in 0..<nodeCount {
+      nodes[firstNode + node] = .blank
+      nodes[firstNode + node].listLock = locks.make(
+        .listLock, name: "list_lock \(names[cache.index])/\(node)", lines: &lines, node: node)
+    }
+    caches[cache].nodes = Int32(firstNode)
+  }
+
+  private mutating func takeCPUs() -> Int {
+    if let place = unusedCPUs.popLast() { return Int(place) }
     if cpusUsed + cpuCount > cpus.count {
       cpus.grow(to: max(2 * cpus.count, cpusUsed + cpuCount), KmemCacheCPU(cpu: 0))
     }
-    for cpu in 0..<cpuCount { cpus[cpusUsed + cpu] = KmemCacheCPU(cpu: cpu) }
     cpusUsed += cpuCount
+    return cpusUsed - cpuCount
+  }
 
-    caches[cache].nodes = Int32(nodesUsed)
+  private mutating func takeNodes() -> Int {
+    if let place = unusedNodes.popLast() { return Int(place) }
     if nodesUsed + nodeCount > nodes.count {
       nodes.grow(to: max(2 * nodes.count, nodesUsed + nodeCount), .blank)
     }
-    for node in 0..<nodeCount {
-      nodes[nodesUsed + node] = .blank
-      nodes[nodesUsed + node].listLock = locks.make(
-        .listLock, name: "list_lock \(names[cache.index])/\(node)", lines: &lines, node: node)
-    }
     nodesUsed += nodeCount
+    return nodesUsed - nodeCount
+  }
+
+  /// Ends a cache without slabs: its records serve the next one, what it counted stays.
+  mutating func release(_ cache: CacheID, _ locks: inout Locks, _ lines: inout CacheLines) {
+    caches[cache].state = .none
+    guard caches[cache].cpus >= 0 else { return }
+    for stat in [SlabStat.alloc_fastpath, .free_fastpath] {
+      counts[cache.index * SlabAllocator.statsMax + stat.rawValue] = count(stat, of: cache)
+    }
+    for node in 0..<nodeCount {
+      locks.give(nodes[Int(caches[cache].nodes) + node].listLock, lines: &lines)
+    }
+    unusedCPUs.append(caches[cache].cpus)
+    unusedNodes.append(caches[cache].nodes)
+    (caches[cache].cpus, caches[cache].nodes) = (-1, -1)
   }
 
   /// Draws the permutation that new freelists of a cache follow.

@@ -86,7 +86,7 @@ extension SlabAllocator {
   func owner(of address: Address) -> AddressOwner {
     let offset = address.raw &- directMap
     let page = Int(truncatingIfNeeded: offset &>> pageShift)
-    guard address.raw >= directMap, page < owners.count else { return .nothing }
+    guard address.raw >= directMap, page < owners.pageCount else { return .nothing }
     let owner = owners[page]
     guard owner > 0 else { return owner == 0 ? .nothing : large(address, owner) }
     let slab = ID<Slab>(Int(owner) &- 1)
@@ -131,6 +131,6 @@ extension SlabAllocator {
 
   /// Notes that a block of pages is one kmalloc allocation, or is so no more.
   mutating func setLarge(_ pages: PFN, _ order: Order?) {
-    owners[pages.index] = order.map { -Int32($0.index) - 1 } ?? 0
+    owners.set(pages.index, 1, to: order.map { -Int32($0.index) - 1 } ?? 0)
   }
 }

@@ -27,7 +27,7 @@ extension SlabAllocator {
     } else {
       shuffle(id, cache, objects)
     }
-    for page in 0..<order.pageCount { owners[pages.index + page] = Int32(id.index) + 1 }
+    owners.set(pages.index, order.pageCount, to: Int32(id.index) + 1)
     return id
   }
 
@@ -73,7 +73,7 @@ extension SlabAllocator {
   /// Ends a slab whose pages go back: its record and links are free for the next.
   mutating func recycle(_ id: ID<Slab>) {
     let slab = slabs[id]
-    for page in 0..<slab.order.pageCount { owners[slab.pages.index + page] = 0 }
+    owners.set(slab.pages.index, slab.order.pageCount, to: 0)
     slabs[id].cache = .max
     slabs[id].objects = 0
     slabs[id].next = unused[slab.blockClass]

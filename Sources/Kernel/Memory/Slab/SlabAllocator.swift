@@ -35,6 +35,10 @@ package struct SlabAllocator: ~Copyable {
   package let settings: Settings
   package let classes: KmallocClasses
   let seed: UInt64
+  /// Guards the table of caches. Kernel: `slab_mutex`.
+  let mutex: LockID
+  /// One flush of all CPUs at a time. Kernel: `flush_lock`.
+  let flushLock: LockID
   let directMap: UInt64
   let pageShift: UInt64
   package let cpuCount: Int
@@ -51,6 +55,9 @@ package struct SlabAllocator: ~Copyable {
   var nodes: Buffer<KmemCacheNode>
   var cpusUsed: Int
   var nodesUsed: Int
+  /// Where destroyed caches had their records, for the next ones.
+  var unusedCPUs: [Int32]
+  var unusedNodes: [Int32]
   var slabs: Buffer<Slab>
   var slabsUsed: Int
   /// Records given back, by the block class of their links: first of a list through `next`.
@@ -60,29 +67,40 @@ package struct SlabAllocator: ~Copyable {
   /// The permutations of caches with random freelists. Kernel: `kmem_cache.random_seq`.
   var sequences: Buffer<UInt16>
   var sequencesUsed: Int
-  /// For each page: 0, or a slab's number + 1, or -(order + 1) of the large block it begins.
-  var owners: Buffer<Int32>
+  var owners: PageOwners
   var counts: Buffer<UInt64>
   /// What the draws of `get_any_partial()` read instead of a cycle counter: a stream a CPU.
   var draws: Buffer<RandomStream>
+  /// Calls of krealloc that are under way.
+  var reallocations: Pool<Krealloc.Request>
 
-  /// An allocator whose kmalloc caches exist. Page numbers are below `pageCount`.
-  package init(_ boot: borrowing Boot, pageCount: Int) {
+  /// An allocator whose kmalloc caches exist, for the pages of `pages`.
+  init(
+    _ boot: borrowing Boot, _ pages: borrowing PageAllocator, _ locks: inout Locks,
+    _ lines: inout CacheLines
+  ) {
+    var pageCount = 0
+    for zone in 0..<pages.zones.count { pageCount = max(pageCount, pages.zones[zone].end) }
     self.init(
       cpuCount: boot.cpuCount, memoryNodes: boot.machine.nodes.map { $0.memoryBytes > 0 },
       pageCount: pageCount, architecture: boot.architecture, rules: boot.version.slab,
       settings: Settings(
         memcg: boot.config.memcg, isFreelistRandom: boot.config.slabFreelistRandom),
-      seed: boot.seed)
+      seed: boot.seed, mutex: locks.make(.slabMutex, name: "slab_mutex", lines: &lines),
+      flushLock: locks.make(.slubFlush, name: "flush_lock", lines: &lines))
   }
 
   /// `cpuCount` is the number of present CPUs; `memoryNodes` says of each node if it has memory.
   init(
     cpuCount: Int, memoryNodes: [Bool], pageCount: Int, architecture: Architecture,
-    rules: SlabRules, settings: Settings, seed: UInt64
+    rules: SlabRules, settings: Settings, seed: UInt64, mutex: LockID = .none,
+    flushLock: LockID = .none
   ) {
     (self.cpuCount, nodeCount, self.rules) = (cpuCount, memoryNodes.count, rules)
     (self.settings, self.seed) = (settings, seed)
+    (self.mutex, self.flushLock) = (mutex, flushLock)
+    (unusedCPUs, unusedNodes) = ([], [])
+    reallocations = Pool(capacity: 4, blank: .blank)
     self.memoryNodes = Buffer(memoryNodes.count, 0)
     classes = KmallocClasses(minimum: architecture.kmallocMin, rules: rules)
     directMap = architecture.directMap.raw
@@ -97,7 +115,7 @@ package struct SlabAllocator: ~Copyable {
     unused = Buffer(16, .none)
     links = Buffer(1 << 15, 0)
     sequences = Buffer(0, 0)
-    owners = .zeroed(pageCount)
+    owners = PageOwners(pageCount: pageCount)
     counts = Buffer(64 * SlabAllocator.statsMax, 0)
     draws = Buffer(cpuCount, RandomStream(seed: seed, index: 0))
     (cpusUsed, nodesUsed, slabsUsed, linksUsed, sequencesUsed) = (0, 0, 0, 0, 0)
@@ -112,7 +130,9 @@ package struct SlabAllocator: ~Copyable {
 
   private init(cloning other: borrowing SlabAllocator) {
     (rules, classes, settings) = (other.rules, other.classes, other.settings)
-    seed = other.seed
+    (seed, mutex, flushLock) = (other.seed, other.mutex, other.flushLock)
+    (unusedCPUs, unusedNodes) = (other.unusedCPUs, other.unusedNodes)
+    reallocations = other.reallocations.clone()
     memoryNodes = other.memoryNodes.clone()
     (directMap, pageShift) = (other.directMap, other.pageShift)
     (cpuCount, nodeCount) = (other.cpuCount, other.nodeCount)
@@ -139,6 +159,9 @@ package struct SlabAllocator: ~Copyable {
   func hasMemory(_ node: NodeID) -> Bool {
     node.index < nodeCount && memoryNodes[node.index] != 0
   }
+
+  /// What the model keeps for CPUs and nodes, beside slabs. Unit: bytes of the host.
+  package var cpuBytes: Int { cpus.byteCount + nodes.byteCount + draws.byteCount }
 
   @inline(__always) mutating func note(_ stat: SlabStat, of cache: CacheID, _ times: Int = 1) {
     counts[cache.index &* SlabAllocator.statsMax &+ stat.rawValue] &+= UInt64(times)

@@ -1,0 +1,146 @@
+import Hardware
+import Simulation
+
+/// A partial slab of the node asked for, or of the own node, or of another.
+///
+/// Kernel: `get_partial()` (mm/slub.c, 6.12; up to 6.10 a request for a node never went further).
+package enum GetPartial: Path {
+  case start(SlabRequest)
+  case nodeSought(SlabRequest)
+  case othersSought
+
+  package static var name: PathName { .get_partial }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let request):
+      let node = request.node == .any ? world.memoryNode(of: cpu) : request.node
+      return ask(
+        .call(.getPartialNode(.start(cache: request.cache, node: node))),
+        then: .nodeSought(request))
+    case .nodeSought(let request):
+      let isBound =
+        request.node != .any
+        && (request.gfp.contains(.thisNode) || !world.slab.rules.nodeRequestSearchesOthers)
+      guard reply.slab.isNone, !isBound else { return .return(reply) }
+      return ask(.call(.getAnyPartial(.start(request))), then: .othersSought)
+    case .othersSought: return .return(reply)
+    }
+  }
+}
+
+/// Takes partial slabs off a node's list: one to allocate from, and some for this CPU's own list.
+///
+/// Kernel: `get_partial_node()` (mm/slub.c, 6.12; up to 6.7 each was frozen under list_lock).
+package enum GetPartialNode: Path {
+  /// What is taken so far: the slab to allocate from, and how many more.
+  package struct Taken: BitwiseCopyable {
+    var partial: ID<Slab>
+    var cache: UInt16
+    var node: NodeID
+    var extra: UInt8
+    @inline(__always) var cacheID: CacheID { CacheID(Int(cache)) }
+  }
+  case start(cache: UInt16, node: NodeID)
+  case looked(cache: UInt16, node: NodeID)
+  case locked(Taken)
+  case here(Taken, ID<Slab>)
+  case edited(Taken)
+  case unlocked(ID<Slab>)
+
+  package static var name: PathName { .get_partial_node }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let cache, let node):
+      let line = world.nodeLine(CacheID(Int(cache)), node)
+      return ask(.read(line), then: .looked(cache: cache, node: node))
+    case .looked(let cache, let node):
+      let id = CacheID(Int(cache))
+      // Racy, as in the kernel: who sees none takes a new slab.
+      guard world.slab.nodes[world.slab.node(id, node)].partialCount > 0 else {
+        return .return(.slab(.none))
+      }
+      let taken = Taken(partial: .none, cache: cache, node: node, extra: 0)
+      return ask(.acquire(world.listLock(id, node), irqs: .off), then: .locked(taken))
+    case .locked(let taken): return takeNext(taken, &world)
+    case .here(var taken, let slab):
+      let limit = Int(world.slab.caches[taken.cacheID].cpuPartialSlabs)
+      world.slab.removePartial(slab)
+      if taken.partial.isNone {
+        taken.partial = slab
+        world.slab.note(.alloc_from_partial, of: taken.cacheID)
+        if limit == 0 { return release(taken, &world) }
+      } else {
+        _ = world.slab.pushCPUPartial(slab, on: cpu, draining: false)
+        world.slab.note(.cpu_partial_node, of: taken.cacheID)
+        taken.extra += 1
+        if Int(taken.extra) > limit / 2 { return release(taken, &world) }
+      }
+      return takeNext(taken, &world)
+    case .edited(let taken):
+      let lock = world.listLock(taken.cacheID, taken.node)
+      return ask(.release(lock, irqs: .off), then: .unlocked(taken.partial))
+    case .unlocked(let slab): return .return(.slab(slab))
+    }
+  }
+
+  /// Goes to the slab that is now first, whose line must come here to be taken off.
+  private mutating func takeNext(_ taken: Taken, _ world: inout World) -> Step {
+    let first = world.slab.nodes[world.slab.node(taken.cacheID, taken.node)].first
+    guard !first.isNone else { return release(taken, &world) }
+    return ask(.touch(world.slab.slabs[first].line), then: .here(taken, first))
+  }
+
+  /// All edits of the list are paid at once, under the lock they need.
+  private mutating func release(_ taken: Taken, _ world: inout World) -> Step {
+    ask(.work(.slubListEdit, times: Int32(taken.extra) + 1), then: .edited(taken))
+  }
+}
+
+/// A partial slab of some other node that has more than it should keep.
+///
+/// The kernel draws on the cycle counter; here each CPU has a stream of its own.
+/// Kernel: `get_any_partial()` (mm/slub.c, 6.12). Not modelled: memory policies, cpusets.
+package enum GetAnyPartial: Path {
+  case start(SlabRequest)
+  case counted(SlabRequest, at: UInt16)
+  case sought(SlabRequest, at: UInt16)
+
+  package static var name: PathName { .get_any_partial }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let request):
+      let ratio = world.slab.caches[request.cacheID].remoteNodeDefragRatio
+      guard ratio > 0, world.slab.nodeCount > 1,
+        world.slab.draws[cpu.index].next() % 1024 <= UInt64(ratio)
+      else { return .return(.slab(.none)) }
+      return look(request, at: 0, &world, cpu)
+    case .counted(let request, let place):
+      let cache = request.cacheID
+      let node = world.pages.zonelist.entry(world.memoryNode(of: cpu), Int(place)).node
+      let here = world.slab.nodes[world.slab.node(cache, node)]
+      guard here.partialCount > Int32(world.slab.caches[cache].minPartial) else {
+        return look(request, at: place + 1, &world, cpu)
+      }
+      return ask(
+        .call(.getPartialNode(.start(cache: request.cache, node: node))),
+        then: .sought(request, at: place))
+    case .sought(let request, let place):
+      guard reply.slab.isNone else { return .return(reply) }
+      return look(request, at: place + 1, &world, cpu)
+    }
+  }
+
+  /// Reads the count of the next zone's node, if there is one more zone.
+  private mutating func look(
+    _ request: SlabRequest, at place: UInt16, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    let own = world.memoryNode(of: cpu)
+    let count = world.pages.zonelist.count(of: own, thisNodeOnly: false)
+    let next = world.pages.zonelist.next(
+      own, from: Int(place), count: count, highest: ZoneKind(request.gfp))
+    guard let next else { return .return(.slab(.none)) }
+    let node = world.pages.zonelist.entry(own, next).node
+    return ask(
+      .read(world.nodeLine(request.cacheID, node)), then: .counted(request, at: UInt16(next)))
+  }
+}

@@ -1,0 +1,89 @@
+import Hardware
+import Simulation
+
+/// Frees what kmalloc or any cache handed out; NULL and the zero-size pointer are nothing to free.
+///
+/// Kernel: `kfree()` → `slab_free()` → `do_slab_free()` (mm/slub.c, 6.12). What an address belongs
+/// to does not change while it is allocated, so the fast path ends with `.ahead`.
+package enum Kfree: Path {
+  case start(Address)
+  case fast(Address)
+  case done
+
+  package static var name: PathName { .kfree }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let address): return ask(.ahead(.slubFreeFast), then: .fast(address))
+    case .fast(let address):
+      world.trace(.kfree, on: cpu, a: address.raw)
+      if address.isZeroOrNull { return .return() }
+      let owner = world.slab.owner(of: address)
+      guard case .object(let slab, let index) = owner else {
+        return freeOther(address, owner, &world, cpu)
+      }
+      guard let slow = world.slabFree(slab, index, on: cpu) else { return .return() }
+      return ask(slow, then: .done)
+    case .done: return .return()
+    }
+  }
+
+  /// Kernel: `free_large_kmalloc()` (mm/slab_common.c, 6.12).
+  private mutating func freeOther(
+    _ address: Address, _ owner: AddressOwner, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    guard case .large(let order) = owner else {
+      world.complainBadFree(address, owner, on: cpu)
+      return .return()
+    }
+    let pages = world.architecture.pfn(of: address)
+    world.slab.setLarge(pages, nil)
+    return ask(.call(.freePages(.start(pages, order))), then: .done)
+  }
+}
+
+/// Frees an object of a cache. One of another cache goes back to its own, with a complaint.
+///
+/// Kernel: `kmem_cache_free()`, `cache_from_obj()` (mm/slub.c, 6.12, CONFIG_SLAB_FREELIST_HARDENED).
+package enum KmemCacheFree: Path {
+  case freeing(Address, CacheID)
+  case fast(Address, CacheID)
+  case done
+
+  /// Where the function begins. The payload's order keeps the frame small.
+  @inline(__always)
+  package static func start(_ cache: CacheID, _ address: Address) -> KmemCacheFree {
+    .freeing(address, cache)
+  }
+
+  package static var name: PathName { .kmem_cache_free }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .freeing(let address, let cache):
+      return ask(.ahead(.slubFreeFast), then: .fast(address, cache))
+    case .fast(let address, let cache):
+      let owner = world.slab.owner(of: address)
+      guard case .object(let slab, let index) = owner else {
+        world.complainBadFree(address, owner, on: cpu)
+        return .return()
+      }
+      let own = world.slab.slabs[slab].cacheID
+      if own != cache { complainWrongCache(cache, own, &world, cpu) }
+      world.trace(
+        .kmemCacheFree, on: cpu, a: address.raw,
+        b: TraceNames.index(of: world.slab.caches[own].name))
+      guard let slow = world.slabFree(slab, index, on: cpu) else { return .return() }
+      return ask(slow, then: .done)
+    case .done: return .return()
+    }
+  }
+
+  private func complainWrongCache(
+    _ cache: CacheID, _ own: CacheID, _ world: inout World, _ cpu: CPUID
+  ) {
+    let (asked, owner) = (world.slab.names[cache.index], world.slab.names[own.index])
+    world.complain(
+      .wrongFreeFunction,
+      "Wrong slab cache. \(asked) but object is from \(owner). Free it to the cache that it was "
+        + "allocated from.", on: cpu)
+  }
+}

@@ -1,0 +1,133 @@
+import Hardware
+import Simulation
+import Testing
+
+@testable import Kernel
+
+/// The slab paths in all orders that a seed draws: every CPU may stop between any two steps, and
+/// interrupts come wherever they are not off.
+@Suite struct SlabRaceTests {
+  /// A slab of 8, of 1 and of 4 objects: lists change at nearly every free.
+  @Test(
+    "no object is lost or handed out twice, whoever comes between",
+    arguments: [(4096, 1), (4096, 2), (32768, 3), (8192, 4), (4096, 5)] as [(Int, UInt64)])
+  func storm(size: Int, seed: UInt64) throws {
+    var storm = try Storm(size: size, seed: seed)
+    for turn in 0..<60_000 {
+      storm.turn()
+      if turn % 97 == 0 {
+        let (taken, least, most) = (
+          storm.runner.world.slab.checkInvariants(), storm.held.count,
+          storm.held.count + storm.underWay
+        )
+        #expect(taken >= least && taken <= most)
+      }
+    }
+    storm.finish()
+    let (problems, left) = (storm.problems, storm.runner.world.slab.checkInvariants())
+    #expect(problems == [] && left == 0)
+    let figures = storm.runner.world.slab.figures(of: storm.cache)
+    #expect(figures.slabs == [0, 0])
+    // Every decision of the slow paths was taken at least once.
+    let counts = [
+      SlabStat.free_frozen, .free_remove_partial, .alloc_from_partial, .alloc_refill, .free_slab,
+      .cpu_partial_drain, .cpu_partial_alloc, .alloc_node_mismatch, .deactivate_to_head,
+    ].map { storm.runner.count($0, storm.cache) > 0 }
+    if size == 4096 { #expect(counts == [Bool](repeating: true, count: 9)) }
+    let slabs = storm.runner.count(.alloc_slab, storm.cache)
+    let emptied = storm.runner.count(.free_slab, storm.cache) + storm.shrunk
+    #expect(slabs == emptied)
+  }
+
+  struct Storm: ~Copyable {
+    var runner: PathRunner
+    let cache: CacheID
+    var random: RandomStream
+    var held: [Address] = []
+    var all: Set<Address> = []
+    var problems: [String] = []
+    /// Slabs that the last kmem_cache_shrink gave back.
+    var shrunk = 0
+    let cpuCount = 4
+
+    init(size: Int, seed: UInt64) throws {
+      var runner = try PathRunner(cpus: 4, nodes: 2, seed: seed)
+      cache = try runner.makeCache("storm", size: size)
+      self.runner = runner
+      random = RandomStream(seed: seed, index: 0)
+    }
+
+    var underWay: Int { runner.cpus.reduce(0) { $0 + $1.count } }
+
+    mutating func turn() {
+      let cpu = random.below(cpuCount)
+      if runner.cpus[cpu].last?.result != nil { collect(cpu) }
+      if runner.cpus[cpu].isEmpty {
+        begin(on: cpu, atomic: false)
+      } else if runner.cpus[cpu].count < 2, runner.world.cpus[CPUID(cpu)].irqsOff == 0,
+        random.below(16) == 0
+      {
+        begin(on: cpu, atomic: true)
+      }
+      if runner.isReady(cpu) { runner.advance(cpu) }
+    }
+
+    private mutating func begin(on cpu: Int, atomic: Bool) {
+      if held.isEmpty || random.below(100) < (held.count < 150 ? 52 : 30) {
+        let node = random.below(8) == 0 ? NodeID(random.below(2)) : .any
+        let call = KmemCacheAlloc.start(cache: cache, gfp: atomic ? .atomic : .kernel, node: node)
+        runner.cpus[cpu].append(PathRunner.Thread(frames: [.kmemCacheAlloc(call)]))
+      } else {
+        let place = random.below(held.count)
+        held.swapAt(place, held.count - 1)
+        let object = held.removeLast()
+        all.remove(object)
+        runner.cpus[cpu].append(PathRunner.Thread(frames: [.kfree(.start(object))]))
+      }
+    }
+
+    private mutating func collect(_ cpu: Int) {
+      let reply = runner.cpus[cpu].removeLast().result ?? .none
+      guard reply.tag == .address else { return }
+      if reply.address == .null { return problems.append("an allocation failed") }
+      if !all.insert(reply.address).inserted { problems.append("handed out twice") }
+      held.append(reply.address)
+    }
+
+    /// Ends what is under way, frees all, and shrinks.
+    mutating func finish() {
+      while underWay > 0 {
+        for cpu in 0..<cpuCount {
+          if runner.cpus[cpu].last?.result != nil { collect(cpu) }
+          if runner.isReady(cpu) { runner.advance(cpu) }
+        }
+      }
+      for object in held { runner.free(object, on: random.below(cpuCount)) }
+      let before = runner.count(.free_slab, cache)
+      let slabs = runner.world.slab.figures(of: cache).slabs.reduce(0, +)
+      let left = runner.call(.kmemCacheShrink(.start(cache)), on: 0).number
+      if left != 0 { problems.append("slabs are left after the last free") }
+      shrunk = slabs - (runner.count(.free_slab, cache) - before)
+      problems += runner.world.complaints.raised.map(\.message)
+    }
+  }
+
+  @Test("an interrupt that allocates in the slow path costs the task its slab, no object")
+  func interruptedSlowPath() throws {
+    var runner = try PathRunner(cpus: 1)
+    let cache = try runner.makeCache("c", size: 4096)
+    let call = KmemCacheAlloc.start(cache: cache, gfp: .kernel, node: .any)
+    runner.cpus[0].append(PathRunner.Thread(frames: [.kmemCacheAlloc(call)]))
+    // Into the page allocator, where the slab is neither the CPU's nor on a list.
+    while runner.pagesTaken.isEmpty { runner.advance(0) }
+    let other = runner.allocate(cache, gfp: .atomic, on: 0)
+    while runner.cpus[0][0].result == nil { runner.advance(0) }
+    let mine = runner.cpus[0].removeLast().result?.address
+    #expect(mine != nil && mine != other)
+    let (flushes, slabs) = (runner.count(.cpuslab_flush, cache), runner.count(.alloc_slab, cache))
+    #expect(flushes == 1 && slabs == 2)
+    let partial = runner.world.slab.figures(of: cache).partial
+    #expect(partial == [1])
+    runner.world.slab.checkInvariants()
+  }
+}
