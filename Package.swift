@@ -47,13 +47,13 @@ let package = Package(
     module(
       "Scenario", uses: ["Run", "Kernel", "Hardware", "HostTopology", "Topology", yams],
       resources: [.embedInCode("Examples")]),
-    module("Report", uses: ["Run", "Timeline", "Topology"]),
+    module("Report", uses: ["Run", "Kernel", "Timeline", "Topology"]),
     module("Study", uses: ["Scenario", "Run", "Report"]),
     .executableTarget(
       name: "kmemu",
       dependencies: [
         "Study", "Report", "Scenario", "Run", "Kernel", "Hardware", "Timeline", "HostTopology",
-        "Topology", arguments,
+        "Topology", "Simulation", arguments,
       ], swiftSettings: settings),
     .executableTarget(
       name: "bench", dependencies: ["Scenario", "Run", "Kernel", "Simulation"],
@@ -63,9 +63,11 @@ let package = Package(
     tests("HardwareTests", of: ["Hardware"]),
     tests("KernelTests", of: ["Kernel"]),
     tests("TimelineTests", of: ["Timeline", "Simulation"]),
-    tests("ReportTests", of: ["Report", "HostTopology", "Topology"]),
     tests(
       "ScenarioTests", of: ["Scenario", "Run", "Kernel", "HostTopology", "Topology", "Simulation"]),
+    tests(
+      "ReportTests",
+      of: ["Report", "Run", "Kernel", "Hardware", "Simulation", "HostTopology", "Topology"]),
     tests("ModelTests", of: ["Kernel", "Hardware", "Simulation"]),
     tests(
       "FidelityTests", of: ["Kernel", "Hardware", "Simulation"], resources: [.embedInCode("Data")]),

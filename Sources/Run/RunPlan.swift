@@ -46,6 +46,9 @@ package struct RunOptions: Sendable {
   package var trace: TraceWindow?
   /// Walks every data structure after so many events and stops at the first broken invariant.
   package var checkInvariantsEvery: UInt64?
+  /// Whether the result holds what only the files of /proc show: each CPU's page lists, each area
+  /// of vmalloc.
+  package var hasDetails = false
   package init() {}
 }
 

@@ -4,7 +4,10 @@ import Simulation
 
 /// Reads a machine that has run.
 extension RunResult {
-  init(of machine: borrowing Machine, _ plan: RunPlan, ended: String, wallS: Double) {
+  init(
+    of machine: borrowing Machine, _ plan: RunPlan, ended: String, wallS: Double,
+    hasDetails: Bool
+  ) {
     let measured = machine.now - machine.measuredFrom
     let boot = plan.boot
     self.init(
@@ -12,11 +15,11 @@ extension RunResult {
       costs: boot.costs.name, machine: MachineSummary(boot.machine),
       timeNs: measured.picoseconds / 1000, warmupNs: machine.measuredFrom.picoseconds / 1000,
       events: 0, wallS: wallS, eventsPerS: 0,
-      fingerprint: String(machine.fingerprint, radix: 16), ended: ended,
+      fingerprint: hexadecimal(machine.fingerprint), ended: ended,
       operations: Self.operations(of: machine, plan, measured),
       cpuTime: Self.cpuTime(of: machine, measured), topPaths: Self.topPaths(of: machine),
       counters: Self.counters(of: machine, plan), caches: Self.caches(of: machine),
-      zones: Self.zones(of: machine), vmalloc: Self.vmalloc(of: machine),
+      zones: Self.zones(of: machine, hasDetails), vmalloc: Self.vmalloc(of: machine, hasDetails),
       tlb: Self.tlb(of: machine), locks: Self.locks(of: machine),
       interrupts: Self.interrupts(of: machine, plan),
       violations: Self.violations(of: machine),
@@ -82,7 +85,9 @@ extension RunResult {
     of machine: borrowing Machine, _ plan: RunPlan
   ) -> [String: UInt64] {
     var all: [String: UInt64] = [:]
-    for counter in VMStat.allCases { all[counter.text] = machine.world.counters[counter] }
+    for counter in VMStat.allCases {
+      all[snakeCase(counter.text)] = machine.world.counters[counter]
+    }
     for (index, name) in plan.program.counters.enumerated() {
       all[name] = machine.world.program.counters[index]
     }
@@ -122,16 +127,22 @@ extension RunResult {
   }
 
   private static func interrupts(of machine: borrowing Machine, _ plan: RunPlan) -> Interrupts {
-    Interrupts(
+    let cpus = machine.world.layout.cpuCount
+    return Interrupts(
       sources: plan.program.sources.enumerated().map { index, source in
         Interrupts.Source(
           name: source.name, arrivals: machine.world.program.arrivals(of: index),
-          cpus: source.cpus)
+          cpus: source.cpus,
+          handledByCpu: (0..<cpus).map {
+            machine.world.program.handledInterrupts(of: index, on: CPUID($0))
+          })
       }, callFunction: machine.world.counters[.ipisReceived],
       device: machine.world.counters[.deviceInterrupts],
       softirqs: machine.world.counters[.softirqs],
       ksoftirqdWakeups: machine.world.counters[.ksoftirqdWakeups],
-      contextSwitches: machine.world.counters[.contextSwitches])
+      contextSwitches: machine.world.counters[.contextSwitches],
+      callFunctionByCpu: (0..<cpus).map { UInt64(machine.world.cpus[$0].callInterrupts) },
+      rescheduleByCpu: (0..<cpus).map { UInt64(machine.world.cpus[$0].rescheduleInterrupts) })
   }
 
   private static func violations(of machine: borrowing Machine) -> [Violation] {
@@ -140,6 +151,20 @@ extension RunResult {
         kind: $0.kind.rawValue, cpu: $0.cpu, timeNs: nanoseconds($0.time), context: $0.context,
         path: $0.path, message: $0.message)
     }
+  }
+}
+
+/// Sixteen digits.
+private func hexadecimal(_ number: UInt64) -> String {
+  let digits = String(number, radix: 16)
+  return String(repeating: "0", count: 16 - digits.count) + digits
+}
+
+/// The kernel's counters are written so already; ours are spelled as Swift does.
+private func snakeCase(_ name: String) -> String {
+  name.reduce(into: "") { text, letter in
+    if letter.isUppercase { text += "_" }
+    text += letter.lowercased()
   }
 }
 

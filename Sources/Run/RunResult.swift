@@ -1,6 +1,7 @@
 /// What a run found: plain values, named as in the result JSON (camel case becomes snake case).
 ///
-/// Times end in `Ns` and are in nanoseconds; sizes end in what they count.
+/// What grows with CPUs times zones, or with every mapping, is kept for /proc files only and is not
+/// part of the JSON. Times end in `Ns` and are in nanoseconds; sizes end in what they count.
 package struct RunResult: Encodable, Sendable {
   package var schema = "kmemu.run/1"
   package var name: String
@@ -77,6 +78,9 @@ package struct RunResult: Encodable, Sendable {
     package var activeObjects: Int
     package var objects: Int
     package var partial: Int
+    /// SLAB_RECLAIM_ACCOUNT: its pages count as reclaimable.
+    package var isReclaimable: Bool
+    package var slabsByNode: [Int]
     /// SLUB_STATS, under the kernel's names.
     package var stats: [String: UInt64]
   }
@@ -84,11 +88,16 @@ package struct RunResult: Encodable, Sendable {
   package struct Zone: Encodable, Sendable {
     package var node: Int
     package var zone: String
+    package var startPfn: Int
+    /// Pages between its first and its last, holes included.
+    package var spannedPages: Int
     package var presentPages: Int
     package var managedPages: Int
     package var freePages: Int
     package var freeByOrder: [Int]
     package var watermarks: Watermarks
+    /// What mixing types has raised the watermarks by. Unit: pages.
+    package var boost: Int
     /// For each class of request, the pages kept from it.
     package var protection: [Int]
     package struct Watermarks: Encodable, Sendable {
@@ -97,7 +106,7 @@ package struct RunResult: Encodable, Sendable {
       package var high: Int
       package var promo: Int
     }
-    package struct PerCPUPages: Encodable, Sendable {
+    package struct PerCPUPages: Sendable {
       package var cpu: Int
       package var count: Int
       package var high: Int
@@ -105,7 +114,13 @@ package struct RunResult: Encodable, Sendable {
       package var highMin: Int
       package var highMax: Int
     }
+    /// Only with `RunOptions.hasDetails`.
     package var pagesets: [PerCPUPages]
+
+    private enum CodingKeys: CodingKey {
+      case node, zone, startPfn, spannedPages, presentPages, managedPages, freePages, freeByOrder
+      case watermarks, boost, protection
+    }
   }
 
   package struct Vmalloc: Encodable, Sendable {
@@ -114,15 +129,22 @@ package struct RunResult: Encodable, Sendable {
     package var lazyMaxPages: Int
     package var purges: Int
     package var pages: Int
-    package struct Area: Encodable, Sendable {
+    package struct Area: Sendable {
       package var start: UInt64
       package var end: UInt64
       package var pages: Int
       package var caller: String
       /// Pages by node.
       package var nodes: [Int]
+      /// Made by `vmap`, so its pages are another's.
+      package var isVmap: Bool
+      /// Freed, and still mapped until the next purge.
+      package var isUnpurged: Bool
     }
+    /// Only with `RunOptions.hasDetails`.
     package var list: [Area]
+
+    private enum CodingKeys: CodingKey { case areas, lazyPages, lazyMaxPages, purges, pages }
   }
 
   package struct TLB: Encodable, Sendable {
@@ -159,6 +181,10 @@ package struct RunResult: Encodable, Sendable {
       package var name: String
       package var arrivals: UInt64
       package var cpus: [Int]
+      /// How often each CPU's handler ran for it.
+      package var handledByCpu: [UInt64]
+
+      private enum CodingKeys: CodingKey { case name, arrivals, cpus }
     }
     package var sources: [Source]
     package var callFunction: UInt64
@@ -166,6 +192,12 @@ package struct RunResult: Encodable, Sendable {
     package var softirqs: UInt64
     package var ksoftirqdWakeups: UInt64
     package var contextSwitches: UInt64
+    package var callFunctionByCpu: [UInt64]
+    package var rescheduleByCpu: [UInt64]
+
+    private enum CodingKeys: CodingKey {
+      case sources, callFunction, device, softirqs, ksoftirqdWakeups, contextSwitches
+    }
   }
 
   package struct Violation: Encodable, Sendable {

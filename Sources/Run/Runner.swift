@@ -11,6 +11,10 @@ package struct Runner: ~Copyable {
   private let options: RunOptions
   private var ended = "complete"
   private var eventsBefore: UInt64 = 0
+  private var isTracing = false
+  private var nextCheck: UInt64 = 0
+  /// What `--check-invariants` found broken: an error of ours, at the machine's time.
+  package private(set) var brokenInvariant: String?
 
   package init(_ plan: RunPlan, options: RunOptions = RunOptions()) {
     (self.plan, self.options) = (plan, options)
@@ -31,7 +35,7 @@ package struct Runner: ~Copyable {
   }
 
   /// What an exporter must know of this run.
-  package var traceTable: TraceTable {
+  package static func traceTable(of machine: borrowing Machine, _ plan: RunPlan) -> TraceTable {
     TraceTable(
       formats: TraceEvent.allCases.map(\.format), names: TraceNames.all(of: machine.world),
       threads: machine.threadsForTrace, cpuCount: plan.boot.cpuCount,
@@ -42,48 +46,82 @@ package struct Runner: ~Copyable {
 
   /// Runs the warm-up and the measured time.
   ///
-  /// - Parameter drain: reads the probe's records; called between events, and at the end.
-  /// - Parameter shouldStop: asked now and then; true ends the run with what there is.
+  /// - Parameter drain: reads the records of the machine's probe; called between events: when the
+  ///   window of the trace begins, when the probe wants it, and at the end.
+  /// - Parameter shouldStop: asked now and then with the emulated time and the events so far; true
+  ///   ends the run with what there is.
   package mutating func run(
-    drain: (borrowing Probe) throws -> Void = { _ in }, shouldStop: () -> Bool = { false }
+    drain: (borrowing Machine) throws -> Void = { _ in },
+    shouldStop: (Instant, UInt64) -> Bool = { _, _ in false }
   ) rethrows {
     let start = Instant.zero + plan.settings.warmup
     if plan.settings.warmup > .zero {
-      guard try advance(to: start, drain, shouldStop) else { return }
+      guard try advance(to: start, drain, shouldStop) != .stopped else { return }
       machine.settle(at: start)
       machine.beginMeasuring()
       eventsBefore = machine.events
     }
     if let operations = plan.settings.operations { machine.stop(after: operations) }
     let end = plan.settings.duration.map { start + $0 } ?? .never
-    guard try advance(to: end, drain, shouldStop) else { return }
-    machine.settle(at: end < .never ? end : machine.now)
-    try drain(machine.world.probe)
+    switch try advance(to: end, drain, shouldStop) {
+    case .reached where end < .never: machine.settle(at: end)
+    case .reached, .over: machine.settle(at: machine.now)
+    case .stopped: break
+    }
+    try drain(machine)
     machine.world.probe.clear()
   }
 
-  /// Returns: false when the user stopped it.
+  private enum Advance { case reached, over, stopped }
+
+  /// Goes on to `end`, with a halt where the trace begins.
   private mutating func advance(
-    to end: Instant, _ drain: (borrowing Probe) throws -> Void, _ shouldStop: () -> Bool
-  ) rethrows -> Bool {
+    to end: Instant, _ drain: (borrowing Machine) throws -> Void,
+    _ shouldStop: (Instant, UInt64) -> Bool
+  ) rethrows -> Advance {
+    if let trace = options.trace, !isTracing, trace.from <= end {
+      isTracing = true
+      if trace.from > machine.now {
+        let before = Instant(picoseconds: trace.from.picoseconds - 1)
+        let result = try go(to: before, drain, shouldStop)
+        guard result == .reached else { return result }
+      }
+      try drain(machine)
+    }
+    return try go(to: end, drain, shouldStop)
+  }
+
+  private mutating func go(
+    to end: Instant, _ drain: (borrowing Machine) throws -> Void,
+    _ shouldStop: (Instant, UInt64) -> Bool
+  ) rethrows -> Advance {
+    let budget = min(Runner.budget, options.checkInvariantsEvery ?? Runner.budget)
     while true {
-      switch machine.run(until: end, events: Runner.budget) {
-      case .end, .nothingLeft: return true
-      case .enough: return true
+      switch machine.run(until: end, events: max(budget, 1)) {
+      case .end: return .reached
+      case .nothingLeft: return end < .never ? .reached : .over
+      case .enough: return .over
       case .probeIsFull:
-        try drain(machine.world.probe)
+        try drain(machine)
         machine.world.probe.clear()
       case .deadlock:
         ended = "deadlock"
         machine.settle(at: machine.now)
-        return true
-      case .budget:
-        guard shouldStop() else { continue }
-        ended = "interrupted"
+        return .stopped
+      case .budget: checkInvariants()
+      }
+      if brokenInvariant != nil || shouldStop(machine.now, machine.events) {
+        ended = brokenInvariant == nil ? "interrupted" : "invariant broken"
         machine.settle(at: machine.now)
-        return false
+        return .stopped
       }
     }
+  }
+
+  private mutating func checkInvariants() {
+    guard let every = options.checkInvariantsEvery, machine.events >= nextCheck else { return }
+    nextCheck = machine.events + every
+    brokenInvariant = machine.checkInvariants()
   }
 
   /// The measured events, and how the run ended.
@@ -92,7 +130,8 @@ package struct Runner: ~Copyable {
 
   /// - Parameter wallS: seconds from the first event to the last, by the caller's clock.
   package func result(wallS: Double) -> RunResult {
-    var result = RunResult(of: machine, plan, ended: ended, wallS: wallS)
+    var result = RunResult(
+      of: machine, plan, ended: ended, wallS: wallS, hasDetails: options.hasDetails)
     result.events = events
     result.eventsPerS = wallS > 0 ? Double(events) / wallS : 0
     return result

@@ -174,6 +174,18 @@ struct ThreadNames: ~Copyable {
     blob = StringBlob(strings)
   }
 
+  /// Makes threads known that were born after the table was written.
+  mutating func append(_ threads: [TraceTable.Thread]) {
+    for thread in threads where thread.pid > 0 && thread.pid <= Self.pidMax {
+      if thread.pid >= indexOfPID.count {
+        indexOfPID.grow(to: 2 * thread.pid, indexOfPID[0])
+      }
+      indexOfPID[thread.pid] = Int32(strings.count)
+      strings.append(thread.name)
+      blob.append(thread.name)
+    }
+  }
+
   /// The string of a thread on a CPU; number 0 is that CPU's idle task.
   @inline(__always)
   func index(of pid: Int, cpu: Int) -> Int {

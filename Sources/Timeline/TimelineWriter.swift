@@ -32,6 +32,12 @@ public struct TimelineWriter: ~Copyable {
     }
   }
 
+  /// Makes more threads known, for thread switches in later records.
+  public mutating func append(threads: [TraceTable.Thread]) {
+    state.threads.append(threads)
+    perfetto?.append(names: [], state)
+  }
+
   /// Makes more strings known, for fields of kind `.name` in later records: they get the numbers
   /// after those of the table.
   public mutating func append(names: [String]) {

@@ -18,7 +18,7 @@ struct Kmemu: ParsableCommand {
     subcommands: subcommands)
 
   private static let subcommands: [any ParsableCommand.Type] = [
-    CheckCommand.self, ListCommand.self, TopologyCommand.self,
+    RunCommand.self, CheckCommand.self, ListCommand.self, TopologyCommand.self,
   ]
 
   static func main() {

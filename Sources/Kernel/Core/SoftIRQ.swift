@@ -103,9 +103,12 @@ package enum HandleIRQ: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(.callFunction):
+      world.cpus[cpu].callInterrupts &+= 1
       world.trace(.callFunctionEntry, on: cpu, a: 0xfc)
       return ask(.call(.flushCallQueue(.start)), then: .done(.callFunction))
-    case .start(.reschedule): return .return()
+    case .start(.reschedule):
+      world.cpus[cpu].rescheduleInterrupts &+= 1
+      return .return()
     case .start(.device), .nextSource:
       let sources = world.cpus[cpu].deviceSources
       guard sources != 0 else { return .return() }

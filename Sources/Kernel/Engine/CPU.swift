@@ -47,6 +47,9 @@ package struct CPU: BitwiseCopyable {
   var deviceSources: UInt32 = 0
   /// When each IPI arrives next. One slot is exact: a vector on its way is not sent again.
   var arrivals = InlineArray<2, Instant>(repeating: .never)
+  /// Interrupts taken, for /proc/interrupts. Kernel: `irq_call_count`, `irq_resched_count`.
+  package internal(set) var callInterrupts: UInt32 = 0
+  package internal(set) var rescheduleInterrupts: UInt32 = 0
   /// The steps of this CPU so far, hashed in order.
   var fingerprint = Fingerprint()
   package init() {}

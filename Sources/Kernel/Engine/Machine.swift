@@ -126,6 +126,21 @@ package struct Machine: ~Copyable {
     }
   }
 
+  /// The thread on each CPU, by its number there; 0 for the idle task.
+  package var runningForTrace: [Int] {
+    (0..<cpuCount).map {
+      let task = world.cpus[$0].current
+      return task.isNone ? 0 : Int(world.tasks.all[task].pid)
+    }
+  }
+
+  /// Walks every data structure that can be walked. Returns: the first contradiction, in words.
+  /// Slow: for tests and `--check-invariants`. Some mechanisms trap instead of returning.
+  package func checkInvariants() -> String? {
+    world.slab.checkInvariants()
+    return world.pages.checkInvariants()
+  }
+
   /// What the model keeps for each CPU, on average: stacks, contexts, queues, objects' slots.
   /// Unit: bytes of the host. Slabs and page records are the emulated memory's, not a CPU's.
   package var stateBytesPerCPU: Double {

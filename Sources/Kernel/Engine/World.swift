@@ -157,6 +157,10 @@ extension World {
     program.resetMeasurements()
     shootdowns = ShootdownStatistics()
     locks.resetStatistics()
+    slab.resetStatistics()
+    for cpu in 0..<cpus.count {
+      (cpus[cpu].callInterrupts, cpus[cpu].rescheduleInterrupts) = (0, 0)
+    }
   }
 
   /// What a CPU costs the host beside stacks. Unit: bytes.

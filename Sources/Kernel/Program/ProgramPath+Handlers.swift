@@ -5,6 +5,7 @@ extension ProgramState {
   /// The hardirq of a device on `cpu`. Its `raise` is what makes the softirq see the units.
   mutating func hardirqFrame(_ source: Int, on cpu: CPUID) -> Frame {
     let id = handler(of: source, on: cpu, level: 0)
+    handledInterrupts[source * cpuCount + cpu.index] &+= 1
     activations[id].place = sources[source].hardirqEntry
     return .program(.go(id))
   }

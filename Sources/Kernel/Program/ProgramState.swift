@@ -109,6 +109,8 @@ package struct ProgramState: ~Copyable {
   var messages: Pool<Message>
   /// For each source and CPU: units that wait for the softirq, and the handlers' activations.
   var pendingUnits: Buffer<Int32>
+  /// Hardirqs that ran for each source on each CPU. Kernel: `kstat_irqs`.
+  var handledInterrupts: Buffer<UInt32>
   var handlers: Buffer<ID<Activation>>
   package var counters: Buffer<UInt64>
   package var latencies: Histograms
@@ -144,6 +146,7 @@ package struct ProgramState: ~Copyable {
     activations = Pool(capacity: program.threads.count + 8, blank: Activation())
     messages = Pool(capacity: 16, blank: Message())
     pendingUnits = Buffer(program.sources.count * cpuCount, 0)
+    handledInterrupts = Buffer(program.sources.count * cpuCount, 0)
     handlers = Buffer(program.sources.count * cpuCount * 2, .none)
     counters = Buffer(program.counters.count, 0)
     latencies = Histograms(count: program.operations.count)
@@ -173,6 +176,7 @@ package struct ProgramState: ~Copyable {
     activations = other.activations.clone()
     messages = other.messages.clone()
     pendingUnits = other.pendingUnits.clone()
+    handledInterrupts = other.handledInterrupts.clone()
     handlers = other.handlers.clone()
     counters = other.counters.clone()
     latencies = other.latencies.clone()
@@ -251,6 +255,11 @@ package struct ProgramState: ~Copyable {
   /// How often a device interrupted.
   package func arrivals(of source: Int) -> UInt64 { sources[source].arrivals }
 
+  /// How often the hardirq of a device ran on a CPU.
+  package func handledInterrupts(of source: Int, on cpu: CPUID) -> UInt64 {
+    UInt64(handledInterrupts[source * cpuCount + cpu.index])
+  }
+
   /// Unit: bytes of the host.
   var byteCount: Int {
     slots.byteCount + activations.byteCount + threads.byteCount + pendingUnits.byteCount
@@ -272,6 +281,7 @@ package struct ProgramState: ~Copyable {
     for index in 0..<failures.count { failures[index] = 0 }
     for index in 0..<counters.count { counters[index] = 0 }
     for index in 0..<sources.count { sources[index].arrivals = 0 }
+    for index in 0..<handledInterrupts.count { handledInterrupts[index] = 0 }
   }
 }
 

@@ -21,3 +21,11 @@ package enum SlabStat: Int, CaseIterable, BitwiseCopyable, Sendable {
   /// As the kernel spells it.
   package var text: String { "\(self)" }
 }
+
+extension SlabAllocator {
+  /// Forgets all counts, as at the end of a warm-up; the slabs stay. Complexity: O(caches * CPUs).
+  package mutating func resetStatistics() {
+    for index in 0..<counts.count { counts[index] = 0 }
+    for index in 0..<cpusUsed { (cpus[index].allocFast, cpus[index].freeFast) = (0, 0) }
+  }
+}

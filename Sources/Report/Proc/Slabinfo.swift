@@ -1,0 +1,24 @@
+import Run
+
+extension ProcFiles {
+  /// `/proc/slabinfo`, version 2.1. Kernel: `print_slabinfo_header()`, `cache_show()`,
+  /// mm/slab_common.c (6.12). SLUB has no tunables and does not tell shared from own slabs.
+  package static func slabinfo(_ caches: [RunResult.Cache]) -> String {
+    var text = """
+      slabinfo - version: 2.1
+      # name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> \
+      : tunables <limit> <batchcount> <sharedfactor> \
+      : slabdata <active_slabs> <num_slabs> <sharedavail>
+
+      """
+    for cache in caches {
+      text += left(cache.name, 17)
+      text += " " + right(cache.activeObjects, 6) + " " + right(cache.objects, 6)
+      text += " " + right(cache.slabSize, 6) + " " + right(cache.objectsPerSlab, 4)
+      text += " " + right(1 << cache.order, 4)
+      text += " : tunables    0    0    0"
+      text += " : slabdata " + right(cache.slabs, 6) + " " + right(cache.slabs, 6) + "      0\n"
+    }
+    return text
+  }
+}

@@ -1,0 +1,28 @@
+import Run
+
+extension ProcFiles {
+  /// `/proc/vmallocinfo`: areas, then those freed but not yet purged.
+  ///
+  /// Kernel: `vmalloc_info_show()`, `show_numa_info()`, `show_purge_info()`, mm/vmalloc.c (6.12).
+  package static func vmallocinfo(_ vmalloc: RunResult.Vmalloc) -> String {
+    var text = ""
+    for area in vmalloc.list {
+      text += pointer(area.start) + "-" + pointer(area.end)
+      text += " " + right(area.end - area.start, 7)
+      guard !area.isUnpurged else {
+        text += " unpurged vm_area\n"
+        continue
+      }
+      if !area.caller.isEmpty { text += " " + area.caller }
+      if area.pages > 0 { text += " pages=\(area.pages)" }
+      if area.isVmap { text += " vmap" } else { text += " vmalloc" }
+      if area.pages > pointersInOnePage { text += " vpages" }
+      for (node, pages) in area.nodes.enumerated() where pages > 0 { text += " N\(node)=\(pages)" }
+      text += "\n"
+    }
+    return text
+  }
+
+  /// The array of page pointers of a larger area is itself made by vmalloc.
+  private static var pointersInOnePage: Int { 4096 / 8 }
+}

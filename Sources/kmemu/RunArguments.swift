@@ -1,0 +1,27 @@
+import ArgumentParser
+import Simulation
+
+/// A time on the command line, with its unit: `1.5ms`, `200us`.
+struct TimeArgument: ExpressibleByArgument {
+  let picoseconds: UInt64
+
+  init?(argument: String) {
+    let number = argument.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+    let units: [Substring: UInt64] = [
+      "ps": 1, "ns": 1000, "us": 1_000_000, "ms": 1_000_000_000, "s": 1_000_000_000_000,
+    ]
+    let unit = argument[number.endIndex...]
+    let parts = number.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let scale = units[unit], let whole = UInt64(parts[0]) else { return nil }
+    var (total, overflow) = whole.multipliedReportingOverflow(by: scale)
+    var place = scale
+    for digit in parts.count > 1 ? parts[1] : "" {
+      guard let value = digit.wholeNumberValue, place >= 10 else { return nil }
+      place /= 10
+      total += UInt64(value) * place
+    }
+    overflow = overflow || total >= Instant.never.picoseconds
+    guard !overflow, parts.count == 1 || !parts[1].isEmpty else { return nil }
+    picoseconds = total
+  }
+}
