@@ -19,14 +19,14 @@ func steps(_ steps: String, more: String = "") -> String {
 /// Checks a text on a machine with two nodes of two CPUs, whatever it asks for.
 func check(
   _ text: String, file: String = "test.yaml", folder: String = "",
-  _ overrides: Overrides = Overrides(), machine: String = "package:2 core:2 pu:1"
+  _ overrides: Overrides = Overrides(), machine: String = "package:2 numa:1 core:2 pu:1"
 ) -> Result<CheckedScenario, ScenarioError> {
   check(Array(text.utf8), file: file, folder: folder, overrides, machine: machine)
 }
 
 func check(
   _ bytes: [UInt8], file: String = "test.yaml", folder: String = "",
-  _ overrides: Overrides = Overrides(), machine: String = "package:2 core:2 pu:1"
+  _ overrides: Overrides = Overrides(), machine: String = "package:2 numa:1 core:2 pu:1"
 ) -> Result<CheckedScenario, ScenarioError> {
   do {
     return .success(

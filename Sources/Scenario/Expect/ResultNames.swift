@@ -157,7 +157,7 @@ struct ResultNames {
     func count(_ value: @escaping @Sendable (RunResult) -> Double?) -> ResultName {
       ResultName(text: text, dimension: .number, value: value)
     }
-    if program.counters.contains(text) { return count { $0.counters[text].map(Double.init) } }
+    if program.counters.contains(text) { return count { $0.counters[text].map { Double($0) } } }
     switch (parts[0], parts.count) {
     case ("violations", 1):
       var name = count { Double($0.violationCount) }
@@ -182,7 +182,7 @@ struct ResultNames {
     case ("counters", 2...):
       let name = parts.dropFirst().joined(separator: ".")
       let known = VMStat.allCases.contains { $0.text == name } || program.counters.contains(name)
-      return known ? count { $0.counters[name].map(Double.init) } : nil
+      return known ? count { $0.counters[name].map { Double($0) } } : nil
     case ("drops", 2):
       // A thread or device that cannot drop has dropped nothing.
       let known = (program.sources.map(\.name) + program.groups.map(\.name)).contains(parts[1])
