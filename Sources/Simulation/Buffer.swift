@@ -20,7 +20,7 @@ import Glibc
 
   /// Storage for `count` elements, all equal to `value`.
   @inlinable public init(_ count: Int, _ value: Element) {
-    unsafe base = .allocate(capacity: max(count, 1))
+    unsafe base = Buffer.allocate(count)
     unsafe base.initialize(repeating: value, count: count)
     size = count
   }
@@ -35,6 +35,16 @@ import Glibc
     return unsafe Buffer(base: bytes.bindMemory(to: Element.self, capacity: count), count: count)
   }
 
+  /// Storage that begins at a line of the host's cache, so that a record of 64 bytes is one line.
+  @usableFromInline static func allocate(_ count: Int) -> UnsafeMutablePointer<Element> {
+    var memory: UnsafeMutableRawPointer?
+    let bytes = max(count, 1) * MemoryLayout<Element>.stride
+    guard unsafe posix_memalign(&memory, 64, bytes) == 0, let memory = unsafe memory else {
+      preconditionFailure("the host is out of memory")
+    }
+    return unsafe memory.bindMemory(to: Element.self, capacity: count)
+  }
+
   @usableFromInline init(base: UnsafeMutablePointer<Element>, count: Int) {
     unsafe self.base = base
     size = count
@@ -47,7 +57,7 @@ import Glibc
 
   /// An independent copy. Complexity: O(`count`), one block move.
   public func clone() -> Buffer {
-    let copy = UnsafeMutablePointer<Element>.allocate(capacity: max(count, 1))
+    let copy = unsafe Buffer.allocate(count)
     unsafe copy.update(from: base, count: count)
     return unsafe Buffer(base: copy, count: count)
   }
@@ -57,11 +67,10 @@ import Glibc
   /// - Complexity: O(`newCount`) when it grows, so let callers double.
   public mutating func grow(to newCount: Int, _ value: Element) {
     guard newCount > count else { return }
-    let bytes = newCount * MemoryLayout<Element>.stride
-    guard let moved = unsafe realloc(base, bytes) else {
-      preconditionFailure("the host is out of memory")
-    }
-    unsafe base = moved.bindMemory(to: Element.self, capacity: newCount)
+    let moved = unsafe Buffer.allocate(newCount)
+    unsafe moved.update(from: base, count: count)
+    unsafe free(base)
+    unsafe base = moved
     unsafe (base + count).initialize(repeating: value, count: newCount - count)
     size = newCount
   }

@@ -13,6 +13,13 @@ package enum Activity: UInt8, BitwiseCopyable {
   case switching
 }
 
+/// What a step that takes time will answer when it is done.
+enum Answer: UInt8, BitwiseCopyable {
+  case none, no, yes
+
+  @inline(__always) var reply: Reply { self == .none ? .none : .bool(self == .yes) }
+}
+
 /// One emulated CPU: where it is in its stacks, and which interrupts are on their way to it.
 package struct CPU: BitwiseCopyable {
   /// Contexts a CPU can stack: task, softirq, hardirq, NMI.
@@ -20,8 +27,12 @@ package struct CPU: BitwiseCopyable {
   /// Frames of its interrupt stack, over all contexts above the task. Unit: frames.
   static let framesMax = 40
 
-  /// The top frame, an index into the machine's frames; one below the base when there is none.
+  // What every step reads, in one line of the host's cache.
+
+  /// The top frame, an index into the machine's frames; the base when there is none.
   var top: Int32 = 0
+  /// One below the running context's first frame.
+  var base: Int32 = 0
   var depth: Int8 = 0
   var activity = Activity.idle
   /// Nested reasons why interrupts are off. Kernel: the flags of `local_irq_save()`, counted.
@@ -30,16 +41,23 @@ package struct CPU: BitwiseCopyable {
   var attention: UInt8 = 0
   /// Vectors that have arrived and wait to be taken, one bit each.
   var latched: UInt8 = 0
-  var softirqs: UInt16 = 0
-  /// Locks held by the running context.
   var category = TimeCategory.idle
   /// The function that runs, for accounting.
   package var path = PathName.idle
-  package internal(set) var preemptCount = PreemptCount()
   /// What the step that is under way will answer.
-  var answer = Reply.none
+  var answer = Answer.none
+  package internal(set) var preemptCount = PreemptCount()
+  var softirqs: UInt16 = 0
   /// Accounted up to here.
   var since = Instant.zero
+  /// The steps of this CPU so far, hashed in order.
+  var fingerprint = Fingerprint()
+  /// How many locks the running context held at each call that has not returned, four bits each,
+  /// the last one lowest: a function must return holding what it was called with.
+  var heldAtCalls: UInt128 = 0
+
+  // What is rarer.
+
   package internal(set) var current = TaskID.none
   var runFirst = TaskID.none
   var runLast = TaskID.none
@@ -50,8 +68,6 @@ package struct CPU: BitwiseCopyable {
   /// Interrupts taken, for /proc/interrupts. Kernel: `irq_call_count`, `irq_resched_count`.
   package internal(set) var callInterrupts: UInt32 = 0
   package internal(set) var rescheduleInterrupts: UInt32 = 0
-  /// The steps of this CPU so far, hashed in order.
-  var fingerprint = Fingerprint()
   package init() {}
 
   static let wantsInterrupt: UInt8 = 1
@@ -91,6 +107,7 @@ package struct Context: BitwiseCopyable {
   /// Frames below this context end here, and its top frame while it is covered.
   var base: Int32 = 0
   var top: Int32 = 0
+  var heldAtCalls: UInt128 = 0
   /// Since when it waits for a lock.
   var waitingSince = Instant.zero
 }

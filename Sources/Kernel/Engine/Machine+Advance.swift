@@ -15,7 +15,7 @@ extension Machine {
       reply = answer
     case .switching: return finishSwitch(on: cpu)
     default:
-      reply = world.cpus[cpu].answer
+      reply = world.cpus[cpu].answer.reply
       world.cpus[cpu].answer = .none
     }
     repeat {
@@ -57,7 +57,7 @@ extension Machine {
     case .ahead, .work, .run, .call: return perform(step, on: cpu)
     case .return:
       if frames[Int(world.cpus[cpu].top) &- 1].maySeeAhead,
-        world.cpus[cpu].top &- 1 > contexts[cpu.context(world.cpus[cpu].depth)].base
+        world.cpus[cpu].top &- 1 > world.cpus[cpu].base
       {
         return perform(step, on: cpu)
       }

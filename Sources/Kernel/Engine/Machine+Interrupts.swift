@@ -54,6 +54,7 @@ extension Machine {
     contexts[context].category = world.cpus[cpu].category
     contexts[context].path = world.cpus[cpu].path
     contexts[context].top = world.cpus[cpu].top
+    contexts[context].heldAtCalls = world.cpus[cpu].heldAtCalls
   }
 
   private mutating func enterHandler(on cpu: CPUID) {
@@ -82,7 +83,8 @@ extension Machine {
     let base = below == 0 ? Int32(cpu.index * CPU.framesMax - 1) : world.cpus[cpu].top
     contexts[context].level = level
     contexts[context].base = base
-    world.cpus[cpu].top = base
+    (world.cpus[cpu].top, world.cpus[cpu].base) = (base, base)
+    world.cpus[cpu].heldAtCalls = 0
     push(frame, on: cpu)
     mix(cpu, now, 8)
     world.cpus[cpu].path = frame.name
@@ -106,6 +108,8 @@ extension Machine {
     world.cpus[cpu].depth -= 1
     let below = cpu.context(world.cpus[cpu].depth)
     world.cpus[cpu].top = contexts[below].top
+    world.cpus[cpu].base = contexts[below].base
+    world.cpus[cpu].heldAtCalls = contexts[below].heldAtCalls
     if world.cpus[cpu].mustTakeInterrupt { return enterHandler(on: cpu) }
     if world.cpus[cpu].softirqs != 0, !world.cpus[cpu].preemptCount.inInterrupt,
       contexts[context].level == .hardirq

@@ -71,10 +71,10 @@ extension Machine {
     if world.locks.take(lock, by: context, at: now) {
       mask(irqs, on: cpu)
       check(lock, context)
-      world.cpus[cpu].answer = .bool(true)
+      world.cpus[cpu].answer = .yes
       return claim(lock, on: cpu)
     }
-    world.cpus[cpu].answer = .bool(false)
+    world.cpus[cpu].answer = .no
     let line = world.locks.locks[lock].line
     let here = world.lines.read(line, by: cpu.index, at: now, world.layout)
     mix(cpu, here, 6)

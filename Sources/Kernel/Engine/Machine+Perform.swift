@@ -89,18 +89,21 @@ extension Machine {
 
   @inline(__always)
   private mutating func leaveFrame(_ reply: Reply, on cpu: CPUID) -> Reply? {
-    let top = Int(world.cpus[cpu].top)
-    let context = cpu.context(world.cpus[cpu].depth)
+    let held = world.locks.count(heldBy: cpu.context(world.cpus[cpu].depth))
     precondition(
-      Int(heldAtCall[top]) == world.locks.count(heldBy: context),
+      Int(truncatingIfNeeded: world.cpus[cpu].heldAtCalls & 15) == held,
       "a path returned without releasing what it acquired")
-    if world.probe.isOn, frames[top].name.isTraced {
-      world.trace(.pathEnd, on: cpu, a: TraceNames.index(of: frames[top].name))
-    }
+    world.cpus[cpu].heldAtCalls &>>= 4
+    if world.probe.isOn { traceReturn(from: cpu) }
     world.cpus[cpu].top &-= 1
-    if world.cpus[cpu].top != contexts[context].base { return reply }
+    if world.cpus[cpu].top != world.cpus[cpu].base { return reply }
     leaveContext(on: cpu)
     return nil
+  }
+
+  private mutating func traceReturn(from cpu: CPUID) {
+    let name = frames[Int(world.cpus[cpu].top)].name
+    if name.isTraced { world.trace(.pathEnd, on: cpu, a: TraceNames.index(of: name)) }
   }
 
   private mutating func disable(_ mask: Mask, on cpu: CPUID) -> Reply {

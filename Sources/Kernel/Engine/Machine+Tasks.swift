@@ -133,7 +133,8 @@ extension Machine {
       world.tasks.all[task].hasRun = true
       contexts[context] = Context()
       contexts[context].base = base
-      world.cpus[cpu].top = base
+      (world.cpus[cpu].top, world.cpus[cpu].base) = (base, base)
+      world.cpus[cpu].heldAtCalls = 0
       push(world.tasks.all[task].entry, on: cpu)
       world.cpus[cpu].path = world.tasks.all[task].entry.name
       contexts[context].pause = .ready(at: now)
@@ -141,6 +142,8 @@ extension Machine {
     } else {
       contexts[context] = world.tasks.all[task].context
       world.cpus[cpu].top = contexts[context].top
+      world.cpus[cpu].base = contexts[context].base
+      world.cpus[cpu].heldAtCalls = contexts[context].heldAtCalls
     }
     if world.cpus[cpu].mustTakeInterrupt {
       return takeInterrupt(on: cpu, pausing: contexts[context].pause)
@@ -154,7 +157,6 @@ extension Machine {
     if frames.count < first + Task.framesMax {
       let count = max(first + Task.framesMax, frames.count + frames.count / 2)
       frames.grow(to: count, .script(Script(from: 0, to: 0)))
-      heldAtCall.grow(to: count, 0)
     }
     return first
   }
@@ -284,7 +286,7 @@ extension Machine {
         "kworker/\(target.index):0", on: target, isKernelThread: true,
         entry: .workerThread(.start))
     }
-    world.cpus[cpu].answer = .bool(true)
+    world.cpus[cpu].answer = .yes
     guard let reply = wake(world.work.queues[target.index].worker, from: cpu) else { return nil }
     world.cpus[cpu].answer = .none
     _ = reply

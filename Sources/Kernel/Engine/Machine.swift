@@ -23,8 +23,6 @@ package struct Machine: ~Copyable {
   var loose: EventHeap
   var contexts: Buffer<Context>
   var frames: Buffer<Frame>
-  /// How many locks a context held when each frame was called.
-  var heldAtCall: Buffer<UInt8>
   let workPrices: Buffer<Duration>
   let costs: Costs
   /// No message of one CPU reaches another sooner than this.
@@ -45,9 +43,9 @@ package struct Machine: ~Copyable {
     loose = EventHeap()
     contexts = Buffer(count * CPU.contextsMax, Context())
     frames = Buffer(count * CPU.framesMax, .script(Script(from: 0, to: 0)))
-    heldAtCall = Buffer(count * CPU.framesMax, 0)
     for cpu in 0..<count {
       world.cpus[cpu].top = Int32(cpu * CPU.framesMax - 1)
+      world.cpus[cpu].base = world.cpus[cpu].top
       for level in 0..<CPU.contextsMax {
         contexts[cpu * CPU.contextsMax + level].base = Int32(cpu * CPU.framesMax - 1)
       }
@@ -67,7 +65,6 @@ package struct Machine: ~Copyable {
     loose = other.loose.clone()
     contexts = other.contexts.clone()
     frames = other.frames.clone()
-    heldAtCall = other.heldAtCall.clone()
     workPrices = other.workPrices.clone()
   }
 
@@ -144,7 +141,7 @@ package struct Machine: ~Copyable {
   /// What the model keeps for each CPU, on average: stacks, contexts, queues, objects' slots.
   /// Unit: bytes of the host. Slabs and page records are the emulated memory's, not a CPU's.
   package var stateBytesPerCPU: Double {
-    var bytes = frames.byteCount + heldAtCall.byteCount + contexts.byteCount
+    var bytes = frames.byteCount + contexts.byteCount
     bytes += 4 * 8 * cpuCount + world.stateBytes
     return Double(bytes) / Double(cpuCount)
   }
@@ -182,10 +179,11 @@ package struct Machine: ~Copyable {
   @inline(__always)
   mutating func push(_ frame: Frame, on cpu: CPUID) {
     let top = world.cpus[cpu].top &+ 1
-    let context = cpu.context(world.cpus[cpu].depth)
     precondition(Int(top) < frames.count, "call chain too deep")
     frames[Int(top)] = frame
-    heldAtCall[Int(top)] = UInt8(truncatingIfNeeded: world.locks.count(heldBy: context))
     world.cpus[cpu].top = top
+    let held = world.locks.count(heldBy: cpu.context(world.cpus[cpu].depth))
+    world.cpus[cpu].heldAtCalls =
+      world.cpus[cpu].heldAtCalls &<< 4 | UInt128(truncatingIfNeeded: held)
   }
 }

@@ -203,6 +203,9 @@ package struct Allocation: BitwiseCopyable, Sendable {
     (self.place, self.cache, self.onFailure) = (place, cache, onFailure)
     self.operation = operation
   }
+
+  /// A kmalloc of one object from anywhere, as most are.
+  @inline(__always) var isPlain: Bool { api == .kmalloc && count == 1 && place == .any }
 }
 
 /// Which pool `pick` chooses from: the thread's own, or by weight that of another of its group.

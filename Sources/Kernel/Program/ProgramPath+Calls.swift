@@ -24,7 +24,7 @@ extension ProgramPath {
   /// A call that was to fill a slot has answered.
   @inline(__always)
   func store(
-    _ reply: Reply, _ id: ID<ProgramState.Activation>, _ op: Int32, _ world: inout World
+    _ reply: Reply, _ id: ID<ProgramState.Activation>, _ world: inout World
   ) {
   }
 

@@ -19,15 +19,21 @@ extension ProgramState {
     let place = (source * cpuCount + cpu.index) * 2 + level
     if handlers[place].isNone {
       var activation = Activation()
-      activation.source = Int32(source)
+      activation.source = Int16(source)
       activation.slotBase = Int32(usedSlots)
       activation.stream = RandomStream(
         seed: seed, name: "handler \(source) \(level)", index: cpu.index)
       usedSlots += Int(sources[source].slotCount)
-      if slots.count < usedSlots { slots.grow(to: max(usedSlots, 2 * slots.count), Slot()) }
+      if slots.count < usedSlots { growSlots() }
       handlers[place] = activations.take(activation)
     }
     return handlers[place]
+  }
+
+  private mutating func growSlots() {
+    let count = max(usedSlots, 2 * slots.count)
+    slots.grow(to: count, .empty)
+    notes.grow(to: count, SlotNote())
   }
 
   /// A softirq's next unit on `cpu`: the first source of `vector` that has any. Returns: its

@@ -14,7 +14,7 @@ extension ProgramPath {
       world.program.activations[id].stream = stream
       return ask(.sleep(Duration(picoseconds: length)), then: .go(id))
     case .forget(let slot):
-      world.program.slots[world.program.index(of: slot, id)] = ProgramState.Slot()
+      world.program.slots[world.program.index(of: slot, id)] = .empty
     case .choose(let choice): jump(id, to: draw(Int(choice), id, &world), &world)
     case .repeatBegin(let depth, let count):
       world.program.activations[id].loops[Int(depth)] = count
@@ -136,8 +136,9 @@ extension ProgramState {
     var message = Message()
     for place in 0..<Int(handOver.count) {
       let slot = index(of: handOver.slots[place], id)
-      message.slots[place] = slots[slot]
-      slots[slot] = Slot()
+      message.slots[place] = Slot(slots[slot].address)
+      message.notes[place] = notes[slot]
+      slots[slot] = .empty
     }
     message.count = handOver.count
     let mail = messages.take(message)
@@ -153,7 +154,10 @@ extension ProgramState {
     let mail = threads[thread].box.first
     guard !mail.isNone else { return false }
     let message = messages[mail]
-    for place in 0..<Int(message.count) { slots[slot + place] = message.slots[place] }
+    for place in 0..<Int(message.count) {
+      slots[slot + place] = message.slots[place]
+      notes[slot + place] = message.notes[place]
+    }
     threads[thread].box.first = message.next
     if message.next.isNone { threads[thread].box.last = .none }
     threads[thread].box.count -= 1

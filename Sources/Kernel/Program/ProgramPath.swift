@@ -9,7 +9,7 @@ import Simulation
 package enum ProgramPath: Path {
   case go(ID<ProgramState.Activation>)
   /// A call that fills a slot is under way, or has answered.
-  case allocating(ID<ProgramState.Activation>, op: Int32)
+  case allocating(ID<ProgramState.Activation>)
   /// Any other call that is measured.
   case calling(ID<ProgramState.Activation>, operation: Int16)
   case boxHere(ID<ProgramState.Activation>, handOver: Int32)
@@ -23,8 +23,8 @@ package enum ProgramPath: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .go(let id): return interpret(id, &world, cpu)
-    case .allocating(let id, let op):
-      store(reply, id, op, &world)
+    case .allocating(let id):
+      store(reply, id, &world)
       return interpret(id, &world, cpu)
     case .calling(let id, let operation):
       note(id, operation, &world)
@@ -115,19 +115,31 @@ package enum ProgramPath: Path {
   private func isFull(
     _ slot: SlotRef, _ id: ID<ProgramState.Activation>, _ world: borrowing World
   ) -> Bool {
-    let slot = world.program.slots[world.program.index(of: slot, id)]
-    return slot.address != .null && slot.visibleFrom <= world.now
+    let place = world.program.index(of: slot, id)
+    let held = world.program.slots[place]
+    return held.address != .null && !world.program.isBeingFilled(held, place, at: world.now)
   }
 
   private func isEmpty(
     _ slot: SlotRef, _ id: ID<ProgramState.Activation>, _ world: borrowing World
   ) -> Bool {
-    let slot = world.program.slots[world.program.index(of: slot, id)]
-    return slot.address == .null && slot.visibleFrom <= world.now
+    let place = world.program.index(of: slot, id)
+    let held = world.program.slots[place]
+    return held.address == .null && !world.program.isBeingFilled(held, place, at: world.now)
   }
 }
 
 extension ProgramState {
+  /// Whether a call is under way, in emulated time, that fills the slot at `place`.
+  @inline(__always)
+  func isBeingFilled(_ slot: Slot, _ place: Int, at now: Instant) -> Bool {
+    let filler = slot.filler
+    guard filler >= 0 else { return false }
+    let activation = ID<Activation>(Int(filler))
+    return Int(activations.items[activation].filling) == place
+      && activations.items[activation].visibleFrom > now
+  }
+
   /// Where a slot of an activation lies.
   @inline(__always)
   func index(of slot: SlotRef, _ id: ID<Activation>) -> Int {

@@ -5,37 +5,59 @@ import Simulation
 ///
 /// Nothing here costs emulated time: it stands for the code that uses the allocators.
 package struct ProgramState: ~Copyable {
-  /// What holds an object. One that is being filled is neither full nor empty to others.
-  package struct Slot: BitwiseCopyable {
-    package var address = Address.null
-    /// Unit: bytes; pages for `allocPages`.
-    package var size: UInt64 = 0
-    /// Others see the object from then on; `never`: a call that will fill it is under way.
-    var visibleFrom = Instant.zero
-    package var cache: Int32 = -1
-    package var order: Int32 = 0
+  /// What holds an object: its address, and who is filling it, in one word.
+  ///
+  /// A kernel address is known by its low 48 bits. The others are 0, or 1 + the number of the
+  /// activation whose call fills the slot or has filled it ahead of the queue: until that one's
+  /// `visibleFrom` the slot is neither full nor empty to others.
+  package struct Slot: BitwiseCopyable, Equatable {
+    let word: UInt64
+    package static let empty = Slot(word: 0)
+
+    init(word: UInt64) { self.word = word }
+    @inline(__always) init(_ address: Address, filler: Int32 = -1) {
+      word = address.raw & 0xFFFF_FFFF_FFFF | UInt64(truncatingIfNeeded: filler &+ 1) &<< 48
+    }
+    @inline(__always) package var address: Address {
+      Address(UInt64(bitPattern: Int64(bitPattern: word &<< 16) &>> 16))
+    }
+    @inline(__always) var filler: Int32 { Int32(truncatingIfNeeded: word &>> 48) &- 1 }
   }
 
-  /// A thread or a handler on its way through the code.
+  /// What is known of an object that did not come from a plain kmalloc.
+  package struct SlotNote: BitwiseCopyable {
+    /// The object that it speaks of; a note of another one is stale.
+    package var address = Address.null
+    /// Unit: bytes.
+    package var size: UInt32 = 0
+    package var cache: Int16 = -1
+    package var order: UInt8 = 0
+  }
+
+  /// A thread or a handler on its way through the code. 64 bytes.
   package struct Activation: BitwiseCopyable {
+    /// Activations there can be: a slot's word has 16 bits for one. Unit: activations.
+    static let countMax = 65_535
     /// Loops that may nest.
     static let depthMax = 4
     var place: Int32 = 0
     var slotBase: Int32 = 0
     var picked: Int32 = 0
-    var thread: Int32 = -1
-    var source: Int32 = -1
-    var unitsLeft: Int32 = 0
+    /// The slot that its call fills, until `visibleFrom`.
+    var filling: Int32 = -1
+    var visibleFrom = Instant.zero
     var began = Instant.zero
-    var loops = InlineArray<4, Int32>(repeating: 0)
     var stream = RandomStream(seed: 0, index: 0)
-    /// Numbers the next pending pick of a bursty choice.
-    var target = Int32(-1)
+    var loops = InlineArray<4, Int32>(repeating: 0)
+    var thread: Int16 = -1
+    var source: Int16 = -1
+    var unitsLeft: Int32 = 0
   }
 
   /// What one hand-over carries.
   struct Message: BitwiseCopyable {
-    var slots = InlineArray<4, Slot>(repeating: Slot())
+    var slots = InlineArray<4, Slot>(repeating: .empty)
+    var notes = InlineArray<4, SlotNote>(repeating: SlotNote())
     var count: Int32 = 0
     var next = ID<Message>.none
   }
@@ -105,6 +127,7 @@ package struct ProgramState: ~Copyable {
   var sourceCPUs: Buffer<Int32>
   var locks: Buffer<LockID>
   package var slots: Buffer<Slot>
+  package var notes: Buffer<SlotNote>
   var activations: Pool<Activation>
   var messages: Pool<Message>
   /// For each source and CPU: units that wait for the softirq, and the handlers' activations.
@@ -142,7 +165,9 @@ package struct ProgramState: ~Copyable {
     sources = Buffer(program.sources.count, SourceRecord())
     sourceCPUs = Buffer(program.sources.reduce(0) { $0 + $1.cpus.count }, 0)
     locks = Buffer(program.locks.count, .none)
-    slots = Buffer(program.threads.reduce(0) { $0 + $1.slotCount } + 64, Slot())
+    let slotCount = program.threads.reduce(0) { $0 + $1.slotCount } + 64
+    slots = Buffer(slotCount, .empty)
+    notes = .zeroed(slotCount)
     activations = Pool(capacity: program.threads.count + 8, blank: Activation())
     messages = Pool(capacity: 16, blank: Message())
     pendingUnits = Buffer(program.sources.count * cpuCount, 0)
@@ -173,6 +198,7 @@ package struct ProgramState: ~Copyable {
     sourceCPUs = other.sourceCPUs.clone()
     locks = other.locks.clone()
     slots = other.slots.clone()
+    notes = other.notes.clone()
     activations = other.activations.clone()
     messages = other.messages.clone()
     pendingUnits = other.pendingUnits.clone()
@@ -211,8 +237,8 @@ package struct ProgramState: ~Copyable {
       let stream = RandomStream(seed: seed, name: "thread \(thread.name)", index: thread.index)
       threads[index].activation = activations.take(
         Activation(
-          place: Int32(thread.entry), slotBase: Int32(usedSlots), thread: Int32(index),
-          stream: stream))
+          place: Int32(thread.entry), slotBase: Int32(usedSlots), stream: stream,
+          thread: Int16(truncatingIfNeeded: index)))
       threads[index].slotBase = Int32(usedSlots)
       threads[index].next = Int32(group.first + (thread.index + 1) % group.count)
       threads[index].group = Int32(thread.group)
