@@ -1,36 +1,184 @@
 import Hardware
 import Simulation
 
-/// Ops that call the allocators.
+/// Ops that call the allocators: which function, with what, and what becomes of its answer.
 extension ProgramPath {
+  /// Calls what an `allocate` op names; its slot is neither empty nor full until the answer.
   @inline(__always)
   mutating func allocate(
     _ op: Int32, _ slot: SlotRef, _ id: ID<ProgramState.Activation>, _ world: inout World,
     _ cpu: CPUID
   ) -> Step {
+    let place = world.program.index(of: slot, id)
+    world.program.slots[place] = ProgramState.Slot(.null, filler: Int32(id.index))
+    world.program.activations.items[id].filling = Int32(truncatingIfNeeded: place)
+    world.program.activations.items[id].visibleFrom = .never
     world.program.activations.items[id].began = world.now
-    return ask(.sync, then: .go(id))
+    let allocation = world.program.allocations[Int(op)]
+    var stream = world.program.activations.items[id].stream
+    let size = world.program.draw(allocation.size, &stream)
+    let frame: Frame
+    if allocation.isPlain {
+      let bytes = UInt32(truncatingIfNeeded: min(size, UInt64(UInt32.max)))
+      frame = .kmalloc(.start(size: bytes, gfp: allocation.gfp, node: .any))
+    } else {
+      frame = rareFrame(allocation, size, place, &stream, &world, cpu)
+    }
+    world.program.activations.items[id].stream = stream
+    return ask(.call(frame), then: .allocating(id))
   }
 
+  /// The frame of any allocating call but the plain kmalloc.
+  @inline(never)
+  private func rareFrame(
+    _ allocation: Allocation, _ size: UInt64, _ place: Int, _ stream: inout RandomStream,
+    _ world: inout World, _ cpu: CPUID
+  ) -> Frame {
+    world.program.notes[place] = ProgramState.SlotNote(size: UInt32(clamping: size))
+    let node = world.resolve(allocation.place, &stream, on: cpu)
+    switch allocation.api {
+    case .kmalloc where allocation.count > 1:
+      let bytes = size.multipliedReportingOverflow(by: allocation.count)
+      world.program.notes[place].size = bytes.overflow ? 0 : UInt32(clamping: bytes.partialValue)
+      return KmallocArray.frame(count: allocation.count, size: size, gfp: allocation.gfp)
+    case .kmalloc:
+      let bytes = UInt32(truncatingIfNeeded: min(size, UInt64(UInt32.max)))
+      return .kmalloc(.start(size: bytes, gfp: allocation.gfp, node: node))
+    case .kmemCacheAlloc:
+      world.program.notes[place].cache = Int16(truncatingIfNeeded: allocation.cache)
+      let cache = world.program.caches[Int(allocation.cache)]
+      return .kmemCacheAlloc(.start(cache: cache, gfp: allocation.gfp, node: node))
+    case .allocPages:
+      let order = Order(Int(min(size, 255)))
+      world.program.notes[place].order = UInt8(order.index)
+      world.program.notes[place].size = UInt32(world.architecture.pageSize) << UInt32(order.index)
+      return .allocPages(.start(order: order, gfp: allocation.gfp, node: node))
+    case .vmalloc:
+      let pageSize = UInt64(world.architecture.pageSize)
+      let pages = Int32(clamping: (size &+ pageSize &- 1) / pageSize)
+      _ = pages
+      return .script(Script(from: 0, to: 0))
+    case .kvmalloc:
+      return .script(Script(from: 0, to: 0))
+    }
+  }
+
+  /// A call that was to fill a slot has answered.
+  @inline(__always)
+  func store(_ reply: Reply, _ id: ID<ProgramState.Activation>, _ world: inout World) {
+    let op = world.program.code[Int(world.program.activations.items[id].place) &- 1]
+    guard case .allocate(let index, let slot) = op else { return }
+    let allocation = world.program.allocations[Int(index)]
+    let place = world.program.index(of: slot, id)
+    let address =
+      allocation.api == .allocPages
+      ? reply.pfn.isNone ? Address.null : world.architecture.address(of: reply.pfn)
+      : reply.address
+    world.program.activations.items[id].visibleFrom = world.now
+    let filler = world.isAhead ? Int32(truncatingIfNeeded: id.index) : -1
+    world.program.slots[place] = ProgramState.Slot(address, filler: filler)
+    if !allocation.isPlain { world.program.notes[place].address = address }
+    note(id, allocation.operation, &world)
+    guard address == .null else { return }
+    world.program.failures[Int(allocation.operation)] &+= 1
+    if allocation.onFailure >= 0 {
+      world.program.activations.items[id].place = allocation.onFailure
+    }
+  }
+
+  /// Empties a slot and frees what it held.
   @inline(__always)
   mutating func free(
     _ api: FreeAPI, _ slot: SlotRef, _ operation: Int16, _ id: ID<ProgramState.Activation>,
     _ world: inout World, _ cpu: CPUID
   ) -> Step {
+    let place = world.program.index(of: slot, id)
+    let address = world.program.slots[place].address
+    world.program.slots[place] = .empty
     world.program.activations.items[id].began = world.now
-    return ask(.sync, then: .go(id))
+    let next = ProgramPath.calling(id, operation: operation)
+    switch api {
+    case .kfree: return ask(.call(.kfree(.start(address))), then: next)
+    default: return freeElse(api, place, address, next, &world)
+    }
   }
 
-  /// A call that was to fill a slot has answered.
-  @inline(__always)
-  func store(
-    _ reply: Reply, _ id: ID<ProgramState.Activation>, _ world: inout World
-  ) {
+  @inline(never)
+  private mutating func freeElse(
+    _ api: FreeAPI, _ place: Int, _ address: Address, _ next: ProgramPath,
+    _ world: inout World
+  ) -> Step {
+    let note = world.program.note(of: place, address)
+    switch api {
+    case .kfree: return ask(.call(.kfree(.start(address))), then: next)
+    case .kmemCacheFree:
+      guard let cache = world.program.cache(of: note), address != .null else {
+        return ask(.sync, then: next)
+      }
+      return ask(.call(.kmemCacheFree(.start(cache, address))), then: next)
+    case .freePages:
+      guard address != .null else { return ask(.sync, then: next) }
+      let pfn = world.architecture.pfn(of: address)
+      return ask(.call(.freePages(.start(pfn, Order(Int(note.order))))), then: next)
+    case .vfree, .kvfree: return ask(.sync, then: next)
+    }
   }
 
+  /// The calls that neither fill nor empty a slot.
   mutating func call(
     _ op: Op, _ id: ID<ProgramState.Activation>, _ world: inout World, _ cpu: CPUID
   ) -> Step? {
-    nil
+    world.program.activations[id].began = world.now
+    switch op {
+    case .touch(let slot, let stride, let operation):
+      let place = world.program.index(of: slot, id)
+      let address = world.program.slots[place].address
+      guard !address.isZeroOrNull else { return nil }
+      let noted = Int(world.program.note(of: place, address).size)
+      let size = noted > 0 ? noted : world.slab.size(of: address)
+      _ = (size, stride, operation)
+      return nil
+    case .cacheCreate(let cache, let operation):
+      return measured(.kmemCacheCreate(.start(world.program.caches[Int(cache)])), id, operation)
+    case .cacheShrink(let cache, let operation):
+      return measured(.kmemCacheShrink(.start(world.program.caches[Int(cache)])), id, operation)
+    case .cacheDestroy(let cache, let operation):
+      return measured(.kmemCacheDestroy(.start(world.program.caches[Int(cache)])), id, operation)
+    case .drainAllPages(let operation): return measured(.drainAllPages(.start), id, operation)
+    default: return nil
+    }
+  }
+
+  private mutating func measured(
+    _ frame: Frame, _ id: ID<ProgramState.Activation>, _ operation: Int16
+  ) -> Step {
+    ask(.call(frame), then: .calling(id, operation: operation))
+  }
+}
+
+extension World {
+  /// The node that an allocation asks for.
+  func resolve(_ place: Allocation.Place, _ stream: inout RandomStream, on cpu: CPUID) -> NodeID {
+    switch place {
+    case .any: return .any
+    case .node(let node): return node
+    case .here: return node(of: cpu)
+    case .elsewhere:
+      let count = layout.nodeCount
+      guard count > 1 else { return node(of: cpu) }
+      let drawn = stream.below(count - 1)
+      return NodeID(drawn >= node(of: cpu).index ? drawn + 1 : drawn)
+    }
+  }
+}
+
+extension ProgramState {
+  /// What is noted of the object in the slot at `place`; nothing of one from a plain kmalloc.
+  func note(of place: Int, _ address: Address) -> SlotNote {
+    notes[place].address == address ? notes[place] : SlotNote()
+  }
+
+  func cache(of note: SlotNote) -> CacheID? {
+    note.cache >= 0 ? caches[Int(note.cache)] : nil
   }
 }

@@ -96,6 +96,7 @@ extension Machine {
     for (index, name) in program.locks.enumerated() {
       world.program.locks[index] = world.locks.make(.workload, name: name, lines: &world.lines)
     }
+    for (index, cache) in program.caches.enumerated() { declare(cache, as: index) }
     for (index, thread) in program.threads.enumerated() {
       let entry = Frame.program(.go(world.program.threads[index].activation))
       let task = world.tasks.make(
@@ -104,6 +105,21 @@ extension Machine {
       start(task, at: thread.start)
     }
     for source in 0..<program.sources.count { scheduleArrival(source) }
+  }
+
+  /// Gives the workload a cache: there from the start, or for a `kmem_cache_create` to bring up.
+  private mutating func declare(_ cache: Program.Cache, as index: Int) {
+    var flags: SlabFlags = []
+    if cache.isHardwareAligned { flags.insert(.hwCacheAlign) }
+    if cache.isReclaimable { flags.insert(.reclaimAccount) }
+    if cache.isTypesafeByRCU { flags.insert(.typesafeByRCU) }
+    if cache.hasConstructor { flags.insert(.constructor) }
+    let declared = world.slab.declare(
+      cache.name, objectSize: cache.size, align: cache.align, flags: flags,
+      cacheLine: world.architecture.cacheLineSize)
+    guard let declared else { return }
+    if cache.isMadeAtStart { world.slab.caches[declared].state = .live }
+    world.program.caches[index] = declared
   }
 
   private mutating func scheduleArrival(_ source: Int) {

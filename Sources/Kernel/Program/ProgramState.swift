@@ -126,6 +126,8 @@ package struct ProgramState: ~Copyable {
   var sources: Buffer<SourceRecord>
   var sourceCPUs: Buffer<Int32>
   var locks: Buffer<LockID>
+  /// The kmem_caches of the workload, by their number in `Program.caches`.
+  package var caches: Buffer<CacheID>
   package var slots: Buffer<Slot>
   package var notes: Buffer<SlotNote>
   var activations: Pool<Activation>
@@ -165,6 +167,7 @@ package struct ProgramState: ~Copyable {
     sources = Buffer(program.sources.count, SourceRecord())
     sourceCPUs = Buffer(program.sources.reduce(0) { $0 + $1.cpus.count }, 0)
     locks = Buffer(program.locks.count, .none)
+    caches = Buffer(program.caches.count, .none)
     let slotCount = program.threads.reduce(0) { $0 + $1.slotCount } + 64
     slots = Buffer(slotCount, .empty)
     notes = .zeroed(slotCount)
@@ -197,6 +200,7 @@ package struct ProgramState: ~Copyable {
     sources = other.sources.clone()
     sourceCPUs = other.sourceCPUs.clone()
     locks = other.locks.clone()
+    caches = other.caches.clone()
     slots = other.slots.clone()
     notes = other.notes.clone()
     activations = other.activations.clone()
