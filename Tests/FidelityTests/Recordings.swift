@@ -30,4 +30,17 @@ enum Recordings {
         uniqueKeysWithValues: zip(header, cells).map { (String($0), String($1)) })
     }
   }
+
+  /// A gzip file's text, unpacked by the system's own tool.
+  static func unpacked(_ file: URL) throws -> String {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["gzip", "-dc", file.path]
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    try process.run()
+    let data = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return String(decoding: data, as: UTF8.self)
+  }
 }

@@ -1,0 +1,148 @@
+/// Operations that a real kernel carried out one after the other, and what it answered after each.
+package struct OperationList: Sendable {
+  /// As its first comment has it: `slab_fill`.
+  package var name: String
+  package var file: String
+  package var guest: RecordedGuest
+  package var operations: [RecordedOperation]
+  /// Whether page events were recorded: a list without any was recorded with tracing off.
+  package var recordsPageEvents: Bool
+}
+
+/// The machine and kernel that a list's second comment names.
+package struct RecordedGuest: Sendable, Equatable {
+  /// `6.12.117`.
+  package var kernel: String
+  package var cpuCount: Int
+  /// The CPUs of each node.
+  package var nodes: [[Int]]
+  /// Unit: bytes.
+  package var memory: UInt64
+}
+
+/// One line `op …` and the figures below it.
+package struct RecordedOperation: Sendable {
+  package var number: Int
+  package var line: Int
+  /// As it is written, without `op` and number.
+  package var text: String
+  package var kind: OperationKind
+  package var figures: [RecordedFigure]
+}
+
+/// One line of an answer.
+package struct RecordedFigure: Sendable, Equatable {
+  package enum Answer: Sendable, Equatable {
+    /// The same in every boot.
+    case same(String)
+    /// One value a boot; `-` where a boot printed none.
+    case byBoot([String])
+  }
+  package var line: Int
+  package var key: String
+  package var answer: Answer
+
+  /// Figures that every faithful emulator must answer, whatever else ran on the recorded machine.
+  ///
+  /// State of page lists, zones and free blocks is no such figure: it depends on what everything
+  /// else on that machine did before.
+  package var isCore: Bool {
+    switch key.prefix(while: { $0 != "." }) {
+    case "result", "param", "slab", "sizes", "vmap": true
+    case "ev": key.hasPrefix("ev.page_alloc.") || key.hasPrefix("ev.page_free.")
+    case "tlb": key.hasSuffix(".calls") || key.hasSuffix(".cpus_run")
+    default: false
+    }
+  }
+}
+
+/// What an operation does.
+package enum OperationKind: Sendable, Equatable {
+  case createCache(String, CacheShape)
+  case watchCache(String)
+  case destroyCache(String)
+  case shrinkCache(String)
+  case allocate(OperationSite, from: AllocationSource, count: Int, set: String, wantsRuns: Bool)
+  case free(OperationSite, set: String, order: FreeOrder, count: Int?)
+  case touch(OperationSite, set: String)
+  case purge(OperationSite)
+  case drain(OperationSite)
+  case resetPageLists(OperationSite)
+  /// Unit: milliseconds.
+  case settle(Int)
+  case usableSizes(from: Int, through: Int, stride: Int)
+  case setting(String, Int)
+  /// An operation of the format that is not emulated, by its name.
+  case unsupported(String)
+}
+
+package struct CacheShape: Sendable, Equatable {
+  /// Unit: bytes.
+  package var size: Int
+  package var align: Int
+  package var flags: [String]
+}
+
+/// Where an operation runs.
+package struct OperationSite: Sendable, Equatable {
+  package enum Context: String, Sendable, CaseIterable {
+    case task, irqoff, soft, hard
+  }
+  /// `nil`: a CPU of the driver's choice.
+  package var cpu: Int?
+  package var context: Context
+}
+
+/// What is allocated. `gfp` has the bits of `GFPFlags`; `node` is `nil` for any.
+package struct AllocationSource: Sendable, Equatable {
+  package enum Family: Sendable, Equatable {
+    case cache(String)
+    /// Unit: bytes.
+    case kmalloc(Int)
+    case pages(order: Int)
+    case vmalloc(Int)
+    case kvmalloc(Int)
+  }
+  package var family: Family
+  package var gfp: UInt32
+  package var node: Int?
+}
+
+/// In which order a set is freed.
+package enum FreeOrder: Sendable, Equatable {
+  case fifo, lifo
+  case stride(from: Int, step: Int)
+  case random(seed: UInt64)
+
+  /// Takes `count` items out of a set, all if nil, in the order in which they are freed.
+  ///
+  /// What stays keeps its order; a random order stays shuffled.
+  package func take<Item>(_ count: Int?, from set: inout [Item]) -> [Item] {
+    let wanted = min(count ?? set.count, set.count)
+    switch self {
+    case .fifo:
+      defer { set.removeFirst(wanted) }
+      return Array(set.prefix(wanted))
+    case .random(let seed):
+      FreeOrder.shuffle(&set, seed)
+      fallthrough
+    case .lifo:
+      defer { set.removeLast(wanted) }
+      return set.suffix(wanted).reversed()
+    case .stride(let from, let step):
+      let places = Array(Swift.stride(from: from, to: set.count, by: step).prefix(wanted))
+      let taken = places.map { set[$0] }
+      for place in places.reversed() { set.remove(at: place) }
+      return taken
+    }
+  }
+
+  /// Fisher-Yates from the end, drawing on the upper 31 bits of Knuth's 64-bit generator.
+  private static func shuffle<Item>(_ set: inout [Item], _ seed: UInt64) {
+    var state = seed
+    for last in Swift.stride(from: set.count - 1, to: 0, by: -1) {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      set.swapAt(last, Int(state >> 33) % (last + 1))
+    }
+  }
+}
