@@ -70,7 +70,8 @@ let package = Package(
       of: ["Report", "Run", "Kernel", "Hardware", "Simulation", "HostTopology", "Topology"]),
     tests("ModelTests", of: ["Kernel", "Hardware", "Simulation"]),
     tests(
-      "FidelityTests", of: ["Run", "Kernel", "Hardware", "Simulation"], resources: [.embedInCode("Data")]),
+      "FidelityTests", of: ["Run", "Kernel", "Hardware", "Simulation"],
+      resources: [.embedInCode("Data")]),
     tests("TidyTests", of: []),
   ]
 )

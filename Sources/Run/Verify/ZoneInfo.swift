@@ -11,7 +11,6 @@ package struct ZoneInfo: Sendable {
     package var node: Int
     package var name: String
     package var values: [String: (value: Int, line: Int)] = [:]
-    package var protection: (text: String, line: Int) = ("", 0)
     package var pageSets: [PageSet] = []
 
     package subscript(key: String) -> Int { values[key]?.value ?? 0 }
@@ -40,8 +39,6 @@ package struct ZoneInfo: Sendable {
             hint: "expected `cpu: 0`")
         }
         zones[zone].pageSets.append(PageSet(cpu: cpu))
-      } else if first == "protection:" {
-        zones[zone].protection = (words.dropFirst().joined(separator: " "), number)
       } else if words.count >= 2, let value = Int(words[words.count - 1]) {
         let key = words.dropLast().joined(separator: " ").filter { $0 != ":" }
         if let set = zones[zone].pageSets.indices.last {
