@@ -53,7 +53,7 @@ let package = Package(
       name: "kmemu",
       dependencies: [
         "Study", "Report", "Scenario", "Run", "Kernel", "Hardware", "Timeline", "HostTopology",
-        "Topology", "Simulation", arguments,
+        "Topology", "Simulation", "CZlib", arguments,
       ], swiftSettings: settings),
     .executableTarget(
       name: "bench", dependencies: ["Scenario", "Run", "Kernel", "Simulation"],

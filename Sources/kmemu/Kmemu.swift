@@ -19,6 +19,7 @@ struct Kmemu: ParsableCommand {
 
   private static let subcommands: [any ParsableCommand.Type] = [
     RunCommand.self, CheckCommand.self, ListCommand.self, TopologyCommand.self,
+    VerifyCommand.self,
   ]
 
   static func main() {

@@ -50,14 +50,16 @@ import Testing
 
   /// Unsafe code is in the files listed here, and nowhere else.
   @Test func unsafeCodeHasItsPlaces() throws {
-    let places = ["Sources/Simulation/Buffer.swift", "Sources/HostTopology/"]
+    let places = [
+      "Sources/Simulation/Buffer.swift", "Sources/HostTopology/", "Sources/kmemu/Gunzip.swift",
+    ]
     for file in try SourceTree.swiftFiles(under: "Sources") {
       guard !places.contains(where: { file.path.hasPrefix($0) }) else { continue }
       let isUnsafe = file.lines.contains {
         !$0.trimmingCharacters(in: .whitespaces).hasPrefix("//") && $0.contains("unsafe ")
       }
       #expect(
-        !isUnsafe || ["kmemu", "Report", "bench", "Study"].contains(file.module),
+        !isUnsafe || ["bench"].contains(file.module),
         "\(file.path) has unsafe code")
     }
   }

@@ -46,6 +46,11 @@ package enum ZoneParameters {
       compareMarks(zone, pages.zones[number], &agreement)
       compareLists(zone, pages.zones[number], &agreement)
     }
+    if !agreement.differences.isEmpty {
+      agreement.notes.append(
+        "marks are set at boot, before init memory is given back; write "
+          + "/proc/sys/vm/min_free_kbytes back to itself to have them set anew, then record")
+    }
     return agreement
   }
 

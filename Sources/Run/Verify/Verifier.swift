@@ -1,0 +1,123 @@
+import Kernel
+
+/// One recording as text, and what lies beside it.
+package struct Recording: Sendable {
+  /// As messages and tables name it: its path as it was given.
+  package var file: String
+  package var text: String
+  /// The name of the folder it lies in: `6.12-8c2n` names release, CPUs and nodes.
+  package var folderName: String
+  /// nodes.txt and sysctl.txt of its folder, or of that of --machine-dir.
+  package var nodes: String?
+  package var sysctl: String?
+
+  package init(
+    file: String, text: String, folderName: String = "", nodes: String? = nil,
+    sysctl: String? = nil
+  ) {
+    (self.file, self.text, self.folderName) = (file, text, folderName)
+    (self.nodes, self.sysctl) = (nodes, sysctl)
+  }
+
+  /// The file's name without folder and `.gz`.
+  package var name: Substring {
+    let name = file.split(separator: "/").last ?? ""
+    return name.hasSuffix(".gz") ? name.dropLast(3) : name
+  }
+
+  /// What a file of this name holds, or nil. Only the zoneinfo whose marks were set anew follows
+  /// the formulas, so in a folder the other one is passed over.
+  package static func kind(of name: some StringProtocol) -> FileAgreement.Kind? {
+    let plain = name.hasSuffix(".gz") ? String(name.dropLast(3)) : String(name)
+    if plain.hasSuffix(".vec") { return .operations }
+    if plain.hasPrefix("slab_params"), plain.hasSuffix(".csv") { return .caches }
+    return plain.hasPrefix("zoneinfo") ? .zones : nil
+  }
+}
+
+/// Compares recordings with what the emulated kernel answers.
+package struct Verifier: Sendable {
+  /// The release to compare with; nil: the one that the recording names.
+  package var kernel: String?
+  /// Zones and lists of free pages too, which depend on what else the machine did.
+  package var comparesAll = false
+  /// zoneinfo of --machine-dir: the managed pages of the machine that lists run on.
+  package var zoneInfo: String?
+
+  package init(kernel: String? = nil) { self.kernel = kernel }
+
+  package func compare(_ recording: Recording) throws(RecordingError) -> FileAgreement {
+    switch Recording.kind(of: recording.name) {
+    case .operations: return try operations(recording)
+    case .caches:
+      return try CacheParameters.compare(
+        recording.text, file: recording.file, machine: try machine(of: recording),
+        version: try version(named(by: recording), recording.file))
+    case .zones:
+      return try ZoneParameters.compare(
+        recording.text, file: recording.file, machine: try machine(of: recording),
+        settings: ZoneParameters.Settings(parsing: recording.sysctl ?? ""),
+        version: try version(named(by: recording), recording.file))
+    case nil:
+      throw RecordingError(
+        .unknownKind, file: recording.file, "the name says no kind of recording",
+        hint: "names are *.vec, slab_params*.csv and zoneinfo*, each with .gz or without")
+    }
+  }
+
+  private func operations(_ recording: Recording) throws(RecordingError) -> FileAgreement {
+    let list = try OperationList(parsing: recording.text, file: recording.file)
+    let version = try version(list.guest.kernel, recording.file)
+    var agreement = FileAgreement(
+      file: recording.file, kind: .operations, kernel: version.name,
+      machine: RecordedMachine(list.guest).text)
+    let first = list.operations[0]
+    agreement.unsupported = .init(line: first.line, operation: first.text)
+    return agreement
+  }
+
+  /// What folder or file name says of the release: `6.12-8c2n`, `slab_params-6.12-8c2n.csv`.
+  private func named(by recording: Recording) -> String? {
+    let file = recording.name.split(separator: "-").dropFirst().joined(separator: "-")
+    return [recording.folderName, file].first {
+      KernelNumber($0) != nil && RecordedMachine(folderName: Self.stem($0)) != nil
+    }
+  }
+
+  private static func stem(_ name: String) -> Substring {
+    name.hasSuffix(".csv") ? name.dropLast(4) : name[...]
+  }
+
+  private func machine(of recording: Recording) throws(RecordingError) -> RecordedMachine {
+    if let nodes = recording.nodes {
+      return try RecordedMachine(parsing: nodes, file: "nodes.txt")
+    }
+    for name in [recording.folderName[...], Self.stem(String(recording.name))] {
+      if let machine = RecordedMachine(folderName: name) { return machine }
+    }
+    throw RecordingError(
+      .machineUnknown, file: recording.file, "nothing says on which machine this was recorded",
+      hint: "give --machine-dir a folder with a nodes.txt, or keep the file in one")
+  }
+
+  /// The emulated release for a recorded one: the same, or the next older value when there is a
+  /// newer one too.
+  private func version(_ recorded: String?, _ file: String) throws(RecordingError) -> KernelVersion
+  {
+    let names = KernelVersion.all.map(\.name).joined(separator: ", ")
+    guard let wanted = kernel ?? recorded else {
+      throw RecordingError(
+        .kernelUnknown, file: file, "nothing says which kernel answered here",
+        hint: "give --kernel one of: \(names)")
+    }
+    if let release = KernelNumber(wanted)?.release {
+      func number(_ version: KernelVersion) -> KernelNumber? { KernelNumber(version.name) }
+      let notAbove = KernelVersion.all.last { number($0).map { $0 <= release } ?? false }
+      let isCovered = KernelVersion.all.contains { number($0).map { $0 >= release } ?? false }
+      if let notAbove, isCovered { return notAbove }
+    }
+    throw RecordingError(
+      .kernelUnknown, file: file, "this version does not emulate Linux \(wanted)",
+      hint: "there is: \(names); --kernel chooses one of them")
+  }
+}

@@ -1,0 +1,78 @@
+import ArgumentParser
+import Report
+import Run
+
+/// `kmemu verify`: recorded answers of a real kernel, compared figure by figure.
+struct VerifyCommand: ParsableCommand {
+  enum Format: String, ExpressibleByArgument, CaseIterable {
+    case text, json, markdown
+  }
+
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Compare recorded answers of a real kernel with the emulated ones.",
+    discussion: """
+      Reads operation lists (*.vec), slab_params*.csv and zoneinfo of a recorded boot, packed with \
+      gzip or not, and folders of them. Status 1: a figure differs; 65: a file is damaged or asks \
+      for what is not emulated.
+      """)
+
+  @Argument(help: ArgumentHelp("Recordings, or folders of them.", valueName: "file|dir"))
+  var paths: [String]
+
+  @Option(help: ArgumentHelp("The release to compare with, not the recorded one.", valueName: "v"))
+  var kernel: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A folder with nodes.txt (and sysctl.txt, zoneinfo) of the recorded machine.",
+      valueName: "dir"))
+  var machineDir: String?
+
+  @Flag(help: "Compare zones and page lists too, which depend on the machine's past.")
+  var all = false
+
+  @Option(help: "text, json, or markdown for docs/FIDELITY.md.")
+  var format = Format.text
+
+  func run() throws {
+    let result = try compare()
+    switch format {
+    case .text: try Console.write(VerifyText.render(result))
+    case .json: try Console.write(VerifyJSON.render(result))
+    case .markdown: try Console.write(VerifyMarkdown.render(result))
+    }
+    if result.differ > 0 { throw ExitStatus.expectationFailed.thrown }
+    if !result.unsupported.isEmpty { throw ExitStatus.badData.thrown }
+  }
+
+  private func compare() throws -> VerifyResult {
+    do {
+      var verifier = Verifier(kernel: kernel)
+      verifier.comparesAll = all
+      if let machineDir {
+        verifier.zoneInfo =
+          try RecordingFiles.optionalText("zoneinfo_refreshed.txt", in: machineDir)
+          ?? RecordingFiles.optionalText("zoneinfo.txt", in: machineDir)
+          ?? RecordingFiles.optionalText("zoneinfo", in: machineDir)
+      }
+      var files: [FileAgreement] = []
+      for path in try paths.flatMap(RecordingFiles.find) {
+        let recording = try RecordingFiles.read(path, machineFolder: machineDir)
+        files.append(try verifier.compare(recording))
+      }
+      return VerifyResult(files: files)
+    } catch let error as RecordingError {
+      throw Console.failure(
+        code: error.code.rawValue, "\(error.place): \(error.message)", hint: error.hint,
+        Self.status(of: error.code))
+    }
+  }
+
+  private static func status(of code: RecordingError.Code) -> ExitStatus {
+    switch code {
+    case .fileMissing, .unreadable: .missingInput
+    default: .badData
+    }
+  }
+}
