@@ -71,6 +71,9 @@ package struct PageTable: ~Copyable {
   }
   package func clone() -> PageTable { PageTable(cloning: self) }
 
+  /// Unit: bytes of the host.
+  package var byteCount: Int { entries.byteCount + frames.byteCount }
+
   // MARK: - Tables
 
   /// The level of the first table that is missing on the way to a leaf, or nil if none is.

@@ -9,10 +9,16 @@ package typealias CallID = ID<CallSingleData>
 package enum CallFunction: BitwiseCopyable, Equatable {
   /// Does nothing; for tests of the calls themselves.
   case nothing
+  /// Every TLB entry, and those of a few pages.
+  case flushTLBAll
+  case flushTLBRange(Address, pages: UInt8)
 
   var frame: Frame {
     switch self {
     case .nothing: .script(Script(from: 0, to: 0))
+    case .flushTLBAll: .doFlushTLBAll(.start)
+    case .flushTLBRange(let address, let pages):
+      .doKernelRangeFlush(.start(address, pages: pages))
     }
   }
 }

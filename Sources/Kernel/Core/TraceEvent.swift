@@ -13,6 +13,7 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
   case mmPageAlloc, mmPageFree, mmPageAllocZoneLocked, mmPagePcpuDrain, mmPageAllocExtfrag
   case mmVmscanWakeupKswapd
   case kmalloc, kfree, kmemCacheAlloc, kmemCacheFree
+  case allocVmapArea, freeVmapAreaNoflush, purgeVmapAreaLazy, vmapLazyPages
 
   package var format: EventFormat {
     switch self {
@@ -72,6 +73,10 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
     case .kfree: Self.kfreeFormat
     case .kmemCacheAlloc: Self.kmemCacheAllocFormat
     case .kmemCacheFree: Self.kmemCacheFreeFormat
+    case .allocVmapArea: Self.allocVmapAreaFormat
+    case .freeVmapAreaNoflush: Self.freeVmapAreaNoflushFormat
+    case .purgeVmapAreaLazy: Self.purgeVmapAreaLazyFormat
+    case .vmapLazyPages: Self.vmapLazyPagesFormat
     }
   }
 

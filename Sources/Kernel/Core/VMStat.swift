@@ -11,6 +11,8 @@ package enum VMStat: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   // Not in vmstat: wake-ups of kswapd, failed allocations, and those for which Linux would have
   // reclaimed memory or killed a task first.
   case kswapd_wakeups, page_alloc_failures, would_reclaim
+  // TLB flushes, as CONFIG_DEBUG_TLBFLUSH counts them.
+  case nr_tlb_remote_flush_received, nr_tlb_local_flush_one
 
   /// The name in results.
   package var text: String { "\(self)" }

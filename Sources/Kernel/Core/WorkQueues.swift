@@ -7,11 +7,16 @@ package enum WorkItem: BitwiseCopyable, Equatable {
   /// Does nothing; for tests of the queue itself.
   case nothing
   case flushCPUSlab(cache: UInt16)
+  case drainVmapArea, delayedVfree
+  case purgeVmapNode(VmapNodeID)
 
   var frame: Frame {
     switch self {
     case .nothing: .script(Script(from: 0, to: 0))
     case .flushCPUSlab(let cache): .flushCPUSlab(.start(cache: cache))
+    case .drainVmapArea: .drainVmapWork(.start)
+    case .delayedVfree: .delayedVfreeWork(.start)
+    case .purgeVmapNode(let node): .purgeVmapNode(.start(node))
     }
   }
 }

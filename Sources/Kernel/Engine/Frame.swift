@@ -67,6 +67,27 @@ package enum Frame: BitwiseCopyable {
   case kmemCacheShrink(KmemCacheShrink)
   case kmemCacheCreate(KmemCacheCreate)
   case kmemCacheDestroy(KmemCacheDestroy)
+  // Memory: vmalloc
+  case vmalloc(Vmalloc)
+  case getVMArea(GetVMArea)
+  case allocVmapArea(AllocVmapArea)
+  case vmAreaAllocPages(VmAreaAllocPages)
+  case vmapPagesRange(VmapPagesRange)
+  case vfree(Vfree)
+  case removeVMArea(RemoveVMArea)
+  case delayedVfreeWork(DelayedVfreeWork)
+  case drainVmapWork(DrainVmapWork)
+  case purgeVmapAreaLazy(PurgeVmapAreaLazy)
+  case purgeVmapNode(PurgeVmapNode)
+  case reclaimListGlobal(ReclaimListGlobal)
+  case vmUnmapAliases(VmUnmapAliases)
+  case reclaimAndPurge(ReclaimAndPurge)
+  case flushTLBKernelRange(FlushTLBKernelRange)
+  case doFlushTLBAll(DoFlushTLBAll)
+  case doKernelRangeFlush(DoKernelRangeFlush)
+  case kvmalloc(Kvmalloc)
+  case kvfree(Kvfree)
+  case touch(TouchMemory)
 
   @inline(__always)
   mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
@@ -120,6 +141,26 @@ package enum Frame: BitwiseCopyable {
     case .kmemCacheShrink(let path): return go(path, Frame.kmemCacheShrink)
     case .kmemCacheCreate(let path): return go(path, Frame.kmemCacheCreate)
     case .kmemCacheDestroy(let path): return go(path, Frame.kmemCacheDestroy)
+    case .vmalloc(let path): return go(path, Frame.vmalloc)
+    case .getVMArea(let path): return go(path, Frame.getVMArea)
+    case .allocVmapArea(let path): return go(path, Frame.allocVmapArea)
+    case .vmAreaAllocPages(let path): return go(path, Frame.vmAreaAllocPages)
+    case .vmapPagesRange(let path): return go(path, Frame.vmapPagesRange)
+    case .vfree(let path): return go(path, Frame.vfree)
+    case .removeVMArea(let path): return go(path, Frame.removeVMArea)
+    case .delayedVfreeWork(let path): return go(path, Frame.delayedVfreeWork)
+    case .drainVmapWork(let path): return go(path, Frame.drainVmapWork)
+    case .purgeVmapAreaLazy(let path): return go(path, Frame.purgeVmapAreaLazy)
+    case .purgeVmapNode(let path): return go(path, Frame.purgeVmapNode)
+    case .reclaimListGlobal(let path): return go(path, Frame.reclaimListGlobal)
+    case .vmUnmapAliases(let path): return go(path, Frame.vmUnmapAliases)
+    case .reclaimAndPurge(let path): return go(path, Frame.reclaimAndPurge)
+    case .flushTLBKernelRange(let path): return go(path, Frame.flushTLBKernelRange)
+    case .doFlushTLBAll(let path): return go(path, Frame.doFlushTLBAll)
+    case .doKernelRangeFlush(let path): return go(path, Frame.doKernelRangeFlush)
+    case .kvmalloc(let path): return go(path, Frame.kvmalloc)
+    case .kvfree(let path): return go(path, Frame.kvfree)
+    case .touch(let path): return go(path, Frame.touch)
     }
   }
 
@@ -167,6 +208,26 @@ package enum Frame: BitwiseCopyable {
     case .kmemCacheShrink: KmemCacheShrink.name
     case .kmemCacheCreate: KmemCacheCreate.name
     case .kmemCacheDestroy: KmemCacheDestroy.name
+    case .vmalloc: Vmalloc.name
+    case .getVMArea: GetVMArea.name
+    case .allocVmapArea: AllocVmapArea.name
+    case .vmAreaAllocPages: VmAreaAllocPages.name
+    case .vmapPagesRange: VmapPagesRange.name
+    case .vfree: Vfree.name
+    case .removeVMArea: RemoveVMArea.name
+    case .delayedVfreeWork: DelayedVfreeWork.name
+    case .drainVmapWork: DrainVmapWork.name
+    case .purgeVmapAreaLazy: PurgeVmapAreaLazy.name
+    case .purgeVmapNode: PurgeVmapNode.name
+    case .reclaimListGlobal: ReclaimListGlobal.name
+    case .vmUnmapAliases: VmUnmapAliases.name
+    case .reclaimAndPurge: ReclaimAndPurge.name
+    case .flushTLBKernelRange: FlushTLBKernelRange.name
+    case .doFlushTLBAll: DoFlushTLBAll.name
+    case .doKernelRangeFlush: DoKernelRangeFlush.name
+    case .kvmalloc: Kvmalloc.name
+    case .kvfree: Kvfree.name
+    case .touch: TouchMemory.name
     }
   }
 

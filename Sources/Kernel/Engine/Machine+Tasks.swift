@@ -4,8 +4,10 @@ import Simulation
 /// Tasks: who runs on a CPU, who waits for it, who sleeps.
 ///
 /// Kernel: `__schedule()`, `try_to_wake_up()` (kernel/sched/core.c, 6.12), with a first in, first
-/// out run queue a CPU. A woken kthread goes before the workload; a thread of the workload waits
-/// for its turn. Not modelled: fairness beyond turns of `sliceLength`, migration, priorities.
+/// out run queue a CPU. A woken kthread is the next to run, but the running task keeps the CPU to
+/// the end of its slice, as EEVDF's RUN_TO_PARITY has it (recorded: groundtruth vmalloc_threshold,
+/// where a vfree that starts a drain is over before the drain begins).
+/// Not modelled: fairness beyond turns of `sliceLength`, migration, priorities.
 extension Machine {
   /// How long a task runs while others wait. Kernel: `base_slice_ns` of EEVDF, rounded to ticks.
   static var sliceLength: Duration { .nanoseconds(4_000_000) }
@@ -227,7 +229,6 @@ extension Machine {
   mutating func noteReschedule(on cpu: CPUID) {
     let first = world.cpus[cpu].runFirst
     guard !first.isNone, !world.cpus[cpu].current.isNone else { return }
-    if world.tasks.all[first].isKernelThread { return world.cpus[cpu].attention |= CPU.wantsSwitch }
     push(.sliceEnd(cpu), at: now + Machine.sliceLength)
   }
 
@@ -251,8 +252,6 @@ extension Machine {
     if world.cpus[cpu].activity == .idle, world.cpus[cpu].depth == 0 {
       book(cpu, until: now)
       switchFromIdle(cpu)
-    } else if world.tasks.all[task].isKernelThread {
-      preempt(cpu)
     } else if !world.cpus[cpu].current.isNone {
       push(.sliceEnd(cpu), at: now + Machine.sliceLength)
     }

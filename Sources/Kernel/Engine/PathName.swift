@@ -13,6 +13,12 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case __slab_free, put_cpu_partial, __put_partials, deactivate_slab
   case flush_cpu_slab, flush_all_cpus_locked
   case kmem_cache_shrink, kmem_cache_create, kmem_cache_destroy
+  case __vmalloc_node_range, __get_vm_area_node, alloc_vmap_area, vm_area_alloc_pages
+  case vmap_small_pages_range_noflush, vfree, remove_vm_area, delayed_vfree_work
+  case drain_vmap_area_work, __purge_vmap_area_lazy, purge_vmap_node, reclaim_list_global
+  case vm_unmap_aliases, reclaim_and_purge_vmap_areas
+  case flush_tlb_kernel_range, do_flush_tlb_all, do_kernel_range_flush
+  case __kvmalloc_node, kvfree, touch
 
   /// As the kernel spells it.
   package var text: String { "\(self)" }

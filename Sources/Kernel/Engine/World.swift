@@ -19,6 +19,8 @@ package struct World: ~Copyable {
   package var tasks: Tasks
   package var work: WorkQueues
   package var counters: Counters
+  package var tlbs: TLBs
+  package var vmalloc: VmallocState
   package var program: ProgramState
   package var shootdowns: ShootdownStatistics
   package var probe: Probe
@@ -43,12 +45,15 @@ package struct World: ~Copyable {
     tasks = Tasks(cpuCount: boot.cpuCount)
     work = WorkQueues(cpuCount: boot.cpuCount)
     counters = Counters()
+    tlbs = TLBs(
+      cpuCount: boot.cpuCount, pageShift: boot.architecture.pageShift, geometry: .skylake)
     program = ProgramState(cpuCount: boot.cpuCount)
     shootdowns = ShootdownStatistics()
     probe = Probe()
     complaints = Complaints()
     pages = PageAllocator(boot, layout, &locks, &lines)
     slab = SlabAllocator(boot, pages, &locks, &lines)
+    vmalloc = VmallocState(boot, pages, &slab, &locks, &lines)
     scripts = Buffer(256, .return())
     (isStopped, hasComplaint) = (false, false)
   }
@@ -65,6 +70,8 @@ package struct World: ~Copyable {
     tasks = other.tasks.clone()
     work = other.work.clone()
     counters = other.counters.clone()
+    tlbs = other.tlbs.clone()
+    vmalloc = other.vmalloc.clone()
     program = other.program.clone()
     shootdowns = other.shootdowns
     probe = other.probe.clone()
@@ -161,11 +168,13 @@ extension World {
     for cpu in 0..<cpus.count {
       (cpus[cpu].callInterrupts, cpus[cpu].rescheduleInterrupts) = (0, 0)
     }
+    vmalloc.resetStatistics()
   }
 
   /// What a CPU costs the host beside stacks. Unit: bytes.
   var stateBytes: Int {
     cpus.byteCount + locks.byteCount + lines.byteCount + calls.byteCount + tasks.byteCount
-      + program.byteCount + pages.listBytes + slab.cpuBytes
+      + program.byteCount + pages.listBytes + slab.cpuBytes + tlbs.byteCount
+      + vmalloc.byteCount
   }
 }

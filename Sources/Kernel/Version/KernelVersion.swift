@@ -4,6 +4,7 @@ package struct KernelVersion: Sendable {
   /// As users write it: `6.12`.
   package var name: String
   package var slab: SlabRules
+  package var vmalloc: VmallocRules
 
   func successor(_ name: String, _ change: (inout Self) -> Void) -> Self {
     var version = self

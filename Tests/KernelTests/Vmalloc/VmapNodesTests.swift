@@ -17,7 +17,7 @@ private struct Allocator: ~Copyable {
   var globalSearches = 0
 
   init(cpus: Int) {
-    nodes = VmapNodes(cpuCount: cpus, noneMeansAll: true)
+    nodes = VmapNodes(count: VmapNodes.count(cpus: cpus, most: 128), noneMeansAll: true)
     purge = LazyPurge(onlineCPUs: cpus)
     areas.insert(areas.pool.take(VmapArea(start: 1, end: .max)), into: &free)
   }
@@ -66,10 +66,10 @@ private struct Allocator: ~Copyable {
     }
     var node = purge.nodes.next(from: 0)
     while let current = node {
-      let done = nodes.purge(current, isFull: isFull, &areas)
-      purge.pages -= done.pages
-      purge.purgedAreas += Int(done.areas)
-      give(done.global)
+      while nodes.purge(current, isFull: isFull, limit: 16, &areas) > 0 {}
+      purge.pages -= nodes[current].purgedPages
+      purge.purgedAreas += Int(nodes[current].purgedAreas)
+      give(nodes.takeGlobal(of: current))
       node = purge.nodes.next(from: current.index + 1)
     }
   }
@@ -169,10 +169,10 @@ private struct Allocator: ~Copyable {
   }
 
   @Test func nodesAreAtMost128AndOneCPUHasNoPools() {
-    #expect(VmapNodes.count(cpus: 256) == 128)
-    let nodes = VmapNodes(cpuCount: 256, noneMeansAll: true)
+    #expect(VmapNodes.count(cpus: 256, most: 128) == 128)
+    let nodes = VmapNodes(count: 128, noneMeansAll: true)
     #expect(nodes.node(ofCPU: 3) == nodes.node(ofCPU: 131))
-    #expect(VmapNodes(cpuCount: 1, noneMeansAll: true).node(ofCPU: 0).isNone)
+    #expect(VmapNodes(count: 1, noneMeansAll: true).node(ofCPU: 0).isNone)
     #expect(nodes.node(of: 65536 * 129) == VmapNodeID(1))
   }
 

@@ -41,6 +41,8 @@ package struct LazyPurge: BitwiseCopyable {
   var helped = NodeSet()
   var helpers = 0
   var purgedAreas = 0
+  /// What the pools of the node at hand have let go of.
+  var decay = VmapNodes.Decay()
 
   init(onlineCPUs: Int) { pagesMax = LazyMax.pages(onlineCPUs: onlineCPUs) }
 

@@ -5,7 +5,7 @@ import Simulation
 ///
 /// Kernel: `struct vfree_deferred` (mm/vmalloc.c, 6.12); the links lie in the freed memory itself.
 package struct VfreeDeferred: ~Copyable {
-  struct Entry: BitwiseCopyable {
+  package struct Entry: BitwiseCopyable {
     var address = Address.null
     var next = ID<Entry>.none
   }

@@ -51,6 +51,9 @@ package struct VmStructs: ~Copyable {
   }
   func clone() -> VmStructs { VmStructs(cloning: self) }
 
+  /// Unit: bytes of the host.
+  var byteCount: Int { all.byteCount + chunks.byteCount }
+
   package subscript(id: VmStructID) -> VmStruct {
     @inline(__always) _read { yield all[id] }
     @inline(__always) _modify { yield &all[id] }
@@ -88,16 +91,18 @@ package struct VmStructs: ~Copyable {
     return page
   }
 
-  /// Calls `body` with each page from number `from` on, until it says false.
-  func forEachPage(of vm: VmStructID, from: Int = 0, _ body: (Int, PFN) -> Bool) {
-    var (chunk, number) = (all[vm].firstChunk, 0)
-    while !chunk.isNone {
-      for place in 0..<PageChunk.capacity where number + place < Int(all[vm].pageCount) {
-        guard number + place >= from else { continue }
-        guard body(number + place, chunks[chunk].pages[place]) else { return }
-      }
-      number += PageChunk.capacity
-      chunk = chunks[chunk].next
-    }
+  /// Reads the pages one after the other: `chunk` is where page number `index` is, to begin with
+  /// `firstChunk` and 0.
+  func page(_ index: Int32, in chunk: inout ID<PageChunk>) -> PFN {
+    let place = Int(index) % PageChunk.capacity
+    let page = chunks[chunk].pages[place]
+    if place == PageChunk.capacity - 1 { chunk = chunks[chunk].next }
+    return page
+  }
+
+  /// The record of an area that owns nothing any more.
+  mutating func give(_ vm: VmStructID) {
+    pageCount -= Int(all[vm].pageCount)
+    all.give(vm)
   }
 }

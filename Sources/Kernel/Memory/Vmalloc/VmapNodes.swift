@@ -9,8 +9,12 @@ package struct VmapNode: BitwiseCopyable {
   package internal(set) var lazy = VmapTree(augmented: false)
   /// What the running purge has detached: the next to give back. Kernel: `purge_list`.
   var purging = VmapAreaID.none
+  /// What it has for the global tree: a list by `next`. Kernel: `local_list`.
+  var global = VmapAreaID.none
   package internal(set) var purgedAreas: Int32 = 0
   package internal(set) var purgedPages: Int = 0
+  /// Areas in its pools.
+  package internal(set) var pooledAreas: Int32 = 0
   /// Where its pools are; -1 before it first has one.
   var pools: Int32 = -1
 }
@@ -32,10 +36,10 @@ package struct VmapNodes: ~Copyable {
   private let noneMeansAll: Bool
 
   /// The number of nodes. Kernel: `clamp_t(unsigned int, num_possible_cpus(), 1, 128)`.
-  package static func count(cpus: Int) -> Int { min(max(cpus, 1), 128) }
+  package static func count(cpus: Int, most: Int) -> Int { min(max(cpus, 1), most) }
 
-  package init(cpuCount: Int, noneMeansAll: Bool) {
-    count = VmapNodes.count(cpus: cpuCount)
+  package init(count: Int, noneMeansAll: Bool) {
+    self.count = count
     nodes = Buffer(count, VmapNode())
     pools = Buffer(0, VmapPool())
     poolCount = 0
@@ -70,6 +74,9 @@ package struct VmapNodes: ~Copyable {
     area.poolNode.isNone ? node(of: area.start) : area.poolNode
   }
 
+  /// Unit: bytes of the host.
+  var byteCount: Int { nodes.byteCount + pools.byteCount }
+
   // MARK: - Pools
 
   private static func poolIndex(_ size: UInt64) -> Int? {
@@ -88,7 +95,10 @@ package struct VmapNodes: ~Copyable {
     _ size: UInt64, align: UInt64, from node: VmapNodeID, _ areas: inout VmapAreas
   ) -> VmapAreaID? {
     guard pooled(size, in: node) > 0, let index = VmapNodes.poolIndex(size) else { return nil }
-    return areas.pop(align: align, from: &pools[Int(nodes[node.index].pools) + index])
+    let list = Int(nodes[node.index].pools) + index
+    guard let area = areas.pop(align: align, from: &pools[list]) else { return nil }
+    nodes[node.index].pooledAreas -= 1
+    return area
   }
 
   /// - Returns: false if areas of this size are not pooled.
@@ -97,6 +107,7 @@ package struct VmapNodes: ~Copyable {
   ) -> Bool {
     guard let index = VmapNodes.poolIndex(areas[area].size) else { return false }
     areas.push(area, onto: &pools[makePools(of: node) + index])
+    nodes[node.index].pooledAreas += 1
     return true
   }
 
@@ -131,6 +142,7 @@ package struct VmapNodes: ~Copyable {
     for index in start..<start + VmapPool.pagesMax where pools[index].count > 0 {
       var (area, count) = areas.decay(
         &pools[index], isFull: isFull, noneMeansAll: noneMeansAll)
+      nodes[node.index].pooledAreas -= count
       decay.taken += count
       decay.pools += 1
       while !area.isNone {
@@ -158,39 +170,42 @@ package struct VmapNodes: ~Copyable {
   ) -> (start: UInt64, end: UInt64)? {
     nodes[node.index].purgedAreas = 0
     nodes[node.index].purgedPages = 0
-    nodes[node.index].purging = .none
+    (nodes[node.index].purging, nodes[node.index].global) = (.none, .none)
     guard nodes[node.index].lazy.count > 0 else { return nil }
     let list = areas.detach(&nodes[node.index].lazy)
     nodes[node.index].purging = list.first
     return (areas[list.first].start, areas[list.last].end)
   }
 
-  /// Gives areas that a purge detached back to pools; those that go to the global tree stay.
+  /// Gives at most `limit` areas that a purge detached back to the node's pools; those that have
+  /// no place there go to its list for the global tree, last purged first.
   ///
   /// - Parameter isFull: no pool takes any. Kernel: `skip_populate`.
-  /// - Returns: the list (by `next`) for the global tree, last purged first, and what was done.
-  ///   Kernel: `purge_vmap_node()`.
+  /// - Returns: how many were seen to, 0 when none is left. Kernel: `purge_vmap_node()`.
   package mutating func purge(
-    _ node: VmapNodeID, isFull: Bool, _ areas: inout VmapAreas
-  ) -> (global: VmapAreaID, areas: Int32, pages: Int) {
-    var (area, global) = (nodes[node.index].purging, VmapAreaID.none)
-    var (count, pages) = (Int32(0), 0)
-    while !area.isNone {
+    _ node: VmapNodeID, isFull: Bool, limit: Int32, _ areas: inout VmapAreas
+  ) -> Int32 {
+    var (area, count) = (nodes[node.index].purging, Int32(0))
+    while !area.isNone, count < limit {
       let next = areas[area].next
-      let target = areas[area].poolNode
-      count += 1
-      pages += Int(areas[area].size >> 12)
-      if target.isNone || isFull || !givePooled(area, to: node, &areas) {
+      nodes[node.index].purgedPages += Int(areas[area].size >> 12)
+      if areas[area].poolNode.isNone || isFull || !givePooled(area, to: node, &areas) {
         areas[area].poolNode = .none
-        (areas[area].previous, areas[area].next) = (.none, global)
-        global = area
+        (areas[area].previous, areas[area].next) = (.none, nodes[node.index].global)
+        nodes[node.index].global = area
       }
+      count += 1
       area = next
     }
-    nodes[node.index].purging = .none
-    nodes[node.index].purgedAreas = count
-    nodes[node.index].purgedPages = pages
-    return (global, count, pages)
+    nodes[node.index].purging = area
+    nodes[node.index].purgedAreas += count
+    return count
+  }
+
+  /// Takes the list for the global tree.
+  package mutating func takeGlobal(of node: VmapNodeID) -> VmapAreaID {
+    defer { nodes[node.index].global = .none }
+    return nodes[node.index].global
   }
 
   // MARK: -
@@ -212,6 +227,7 @@ package struct VmapNodes: ~Copyable {
         area = areas[area].next
       }
       guard nodes[index].pools >= 0 else { continue }
+      var pooled = Int32(0)
       for size in 0..<VmapPool.pagesMax {
         let list = pools[Int(nodes[index].pools) + size]
         var seen = Int32(0)
@@ -224,7 +240,9 @@ package struct VmapNodes: ~Copyable {
           area = areas[area].next
         }
         precondition(seen == list.count, "\(list.count) areas in a pool, \(seen) seen")
+        pooled += seen
       }
+      precondition(pooled == nodes[index].pooledAreas, "pooled areas miscounted")
     }
   }
 }

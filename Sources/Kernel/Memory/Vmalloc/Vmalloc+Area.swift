@@ -1,0 +1,240 @@
+import Hardware
+import Simulation
+
+/// A `vm_struct` and its addresses. Replies whether both were had.
+///
+/// Kernel: `__get_vm_area_node()` (mm/vmalloc.c, 6.12).
+package enum GetVMArea: Path {
+  case start(ID<VmallocCall>)
+  case objectGot(ID<VmallocCall>)
+  case areaGot(ID<VmallocCall>)
+  case undone
+
+  package static var name: PathName { .__get_vm_area_node }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let call):
+      guard !world.cpus[cpu].preemptCount.inInterrupt else {
+        world.complain(
+          .badContext,
+          "vmalloc in interrupt context is BUG_ON(in_interrupt()): allocate before,"
+            + " or use kmalloc with GFP_ATOMIC", on: cpu)
+        return .return(.bool(false))
+      }
+      let record = world.vmalloc.calls[call]
+      let gfp = record.gfp.intersection(.reclaimMask).union(.zero)
+      return ask(
+        .call(.kmalloc(.start(size: 64, gfp: gfp, node: record.node))), then: .objectGot(call))
+    case .objectGot(let call):
+      guard reply.address != .null else { return .return(.bool(false)) }
+      var vm = VmStruct()
+      vm.object = reply.address
+      world.vmalloc.calls[call].vm = world.vmalloc.vms.all.take(vm)
+      return ask(.call(.allocVmapArea(.start(call))), then: .areaGot(call))
+    case .areaGot(let call):
+      guard !reply.bool else { return .return(.bool(true)) }
+      let vm = world.vmalloc.calls[call].vm
+      let object = world.vmalloc.vms[vm].object
+      world.vmalloc.vms.give(vm)
+      return ask(.call(.kfree(.start(object))), then: .undone)
+    case .undone: return .return(.bool(false))
+    }
+  }
+}
+
+/// Addresses for an area: from the pool of this CPU's vmap node, else from the free tree; then
+/// into the busy tree of the node that the address names. Replies whether there were any.
+///
+/// Kernel: `alloc_vmap_area()`, `node_alloc()`, `preload_this_cpu_lock()` (mm/vmalloc.c, 6.12).
+/// Not modelled: the notifiers of an overflow, KASAN shadows.
+package enum AllocVmapArea: Path {
+  case start(ID<VmallocCall>)
+  case poolLocked(ID<VmallocCall>)
+  case poolUnlocked(ID<VmallocCall>)
+  case objectGot(ID<VmallocCall>)
+  case spareGot(ID<VmallocCall>)
+  case spareKept(ID<VmallocCall>)
+  case freeLocked(ID<VmallocCall>)
+  case cut(ID<VmallocCall>, usedUp: VmapAreaID)
+  case dropped(ID<VmallocCall>)
+  case freeUnlocked(ID<VmallocCall>)
+  case purged(ID<VmallocCall>)
+  case busyLocked(ID<VmallocCall>)
+  case inserted(ID<VmallocCall>)
+  case busyUnlocked
+  case failed
+
+  package static var name: PathName { .alloc_vmap_area }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let call): return begin(call, &world, cpu)
+    case .poolLocked(let call):
+      let record = world.vmalloc.calls[call]
+      world.vmalloc.calls[call].area =
+        world.vmalloc.takePooled(record.areaSize, from: record.poolNode) ?? .none
+      let lock = world.vmalloc.poolLock(record.poolNode)
+      return ask(.release(lock), then: .poolUnlocked(call))
+    case .poolUnlocked(let call):
+      guard world.vmalloc.calls[call].area.isNone else {
+        world.vmalloc.statistics.poolHits += 1
+        return lockBusy(call, &world, cpu)
+      }
+      return getObject(call, &world)
+    case .objectGot(let call):
+      guard reply.address != .null else { return .return(.bool(false)) }
+      let area = world.vmalloc.areas.pool.take(
+        VmapArea(start: 0, end: 0, object: reply.address))
+      world.vmalloc.calls[call].area = area
+      return getSpare(call, &world, cpu)
+    case .spareGot(let call):
+      guard reply.address == .null || world.vmalloc.preload[cpu.index].isNone else {
+        // Another task of this CPU was quicker.
+        let free = Frame.kmemCacheFree(.start(world.vmalloc.areaCache, reply.address))
+        return ask(.call(free), then: .spareKept(call))
+      }
+      if reply.address != .null {
+        world.vmalloc.preload[cpu.index] = world.vmalloc.areas.pool.take(
+          VmapArea(start: 0, end: 0, object: reply.address))
+      }
+      return ask(.acquire(world.vmalloc.freeVmapArea), then: .freeLocked(call))
+    case .spareKept(let call):
+      return ask(.acquire(world.vmalloc.freeVmapArea), then: .freeLocked(call))
+    case .freeLocked(let call): return cutOut(call, &world, cpu)
+    case .cut(let call, let usedUp):
+      guard !usedUp.isNone else {
+        return ask(.release(world.vmalloc.freeVmapArea), then: .freeUnlocked(call))
+      }
+      return ask(.call(world.vmalloc.drop(usedUp)), then: .dropped(call))
+    case .dropped(let call):
+      return ask(.release(world.vmalloc.freeVmapArea), then: .freeUnlocked(call))
+    case .freeUnlocked(let call):
+      guard world.vmalloc.areas[world.vmalloc.calls[call].area].end == 0 else {
+        return lockBusy(call, &world, cpu)
+      }
+      return overflow(call, &world, cpu)
+    case .purged(let call): return getSpare(call, &world, cpu)
+    case .busyLocked(let call):
+      let visited = world.vmalloc.insertBusy(call)
+      return ask(.work(.treeStep, times: visited), then: .inserted(call))
+    case .inserted(let call):
+      let start = world.vmalloc.areas[world.vmalloc.calls[call].area].start
+      let lock = world.vmalloc.busyLock(world.vmalloc.nodes.node(of: start))
+      return ask(.release(lock), then: .busyUnlocked)
+    case .busyUnlocked: return .return(.bool(true))
+    case .failed: return .return(.bool(false))
+    }
+  }
+
+  private mutating func begin(
+    _ call: ID<VmallocCall>, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    world.mightSleep(on: cpu, "vmalloc may sleep: allocate before taking the lock")
+    let node = world.vmalloc.nodes.node(ofCPU: cpu.index)
+    world.vmalloc.calls[call].poolNode = node
+    let size = world.vmalloc.calls[call].areaSize
+    // Looked at without the lock first, as the kernel does.
+    guard !node.isNone, world.vmalloc.nodes.pooled(size, in: node) > 0 else {
+      return getObject(call, &world)
+    }
+    return ask(.acquire(world.vmalloc.poolLock(node)), then: .poolLocked(call))
+  }
+
+  private mutating func getObject(_ call: ID<VmallocCall>, _ world: inout World) -> Step {
+    world.vmalloc.statistics.poolMisses += 1
+    return ask(.call(allocation(call, world)), then: .objectGot(call))
+  }
+
+  private func allocation(_ call: ID<VmallocCall>, _ world: borrowing World) -> Frame {
+    let record = world.vmalloc.calls[call]
+    return .kmemCacheAlloc(
+      .start(
+        cache: world.vmalloc.areaCache, gfp: record.gfp.intersection(.reclaimMask),
+        node: record.node))
+  }
+
+  /// Sees to it that a middle cut finds a spare area, then locks the free tree.
+  private mutating func getSpare(
+    _ call: ID<VmallocCall>, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    guard world.vmalloc.preload[cpu.index].isNone else {
+      return ask(.acquire(world.vmalloc.freeVmapArea), then: .freeLocked(call))
+    }
+    return ask(.call(allocation(call, world)), then: .spareGot(call))
+  }
+
+  private mutating func cutOut(
+    _ call: ID<VmallocCall>, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    let spare = world.vmalloc.preload[cpu.index]
+    let (visited, cut) = world.vmalloc.cutFree(call, spare: spare)
+    if cut?.fit == .middle { world.vmalloc.preload[cpu.index] = .none }
+    return ask(
+      .work(.treeStep, times: visited), then: .cut(call, usedUp: cut?.usedUp ?? .none))
+  }
+
+  private mutating func lockBusy(
+    _ call: ID<VmallocCall>, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    let record = world.vmalloc.areas[world.vmalloc.calls[call].area]
+    world.vmalloc.statistics.areasAllocated += 1
+    world.trace(.allocVmapArea, on: cpu, a: record.start, b: record.size, c: 4096)
+    let lock = world.vmalloc.busyLock(world.vmalloc.nodes.node(of: record.start))
+    return ask(.acquire(lock), then: .busyLocked(call))
+  }
+
+  /// No room: purges everything once and tries again. Kernel: the label `overflow`.
+  private mutating func overflow(
+    _ call: ID<VmallocCall>, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    let record = world.vmalloc.calls[call]
+    world.trace(.allocVmapArea, on: cpu, a: 0, b: record.areaSize, c: 1 << 63 | 4096)
+    guard record.hasPurged else {
+      world.vmalloc.calls[call].hasPurged = true
+      world.vmalloc.statistics.overflows += 1
+      return ask(.call(.reclaimAndPurge(.start)), then: .purged(call))
+    }
+    if !record.gfp.contains(.noWarn) {
+      world.warn("vmalloc_node_range for size \(record.areaSize) failed: no addresses", on: cpu)
+    }
+    return ask(.call(world.vmalloc.drop(record.area)), then: .failed)
+  }
+}
+
+extension VmallocState {
+  /// One past the last address that may be given out. Kernel: `VMALLOC_END`, which is the last.
+  private var upper: UInt64 { end.raw - 1 }
+
+  mutating func takePooled(_ size: UInt64, from node: VmapNodeID) -> VmapAreaID? {
+    nodes.takePooled(size, align: 4096, from: node, &areas)
+  }
+
+  /// Cuts the addresses of `call` out of the free tree; its area's end stays 0 if there are none.
+  mutating func cutFree(
+    _ call: VmallocCallID, spare: VmapAreaID
+  ) -> (visited: Int32, cut: VmapAreas.Cut?) {
+    let (area, size) = (calls[call].area, calls[call].areaSize)
+    let cut = areas.cut(
+      size, align: 4096, from: start.raw, upper: upper, of: &free, spare: spare)
+    guard let cut else { return (Int32(free.count.bitWidth - free.count.leadingZeroBitCount), nil) }
+    (areas[area].start, areas[area].end) = (cut.start, cut.start + size)
+    return (cut.visited, cut)
+  }
+
+  /// Ties the area to its vm_struct and makes it findable.
+  mutating func insertBusy(_ call: VmallocCallID) -> Int32 {
+    let record = calls[call]
+    areas[record.area].vm = record.vm
+    areas[record.area].poolNode = record.poolNode
+    vms[record.vm].address = Address(areas[record.area].start)
+    vms[record.vm].sizePages = record.pages + 1
+    let home = nodes.node(of: areas[record.area].start)
+    return areas.insert(record.area, into: &nodes[home].busy)
+  }
+
+  /// Forgets an area that is in no structure. Returns: the call that frees its object.
+  mutating func drop(_ area: VmapAreaID) -> Frame {
+    let object = areas[area].object
+    areas.pool.give(area)
+    return .kmemCacheFree(.start(areaCache, object))
+  }
+}

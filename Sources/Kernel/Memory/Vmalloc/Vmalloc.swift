@@ -1,0 +1,128 @@
+import Hardware
+import Simulation
+
+/// Virtually contiguous memory: an area, its page array, its pages, their mapping.
+///
+/// Replies with the address, or null. A failure is undone by `vfree()`, and the kernel's warning
+/// is given unless `__GFP_NOWARN`.
+///
+/// Kernel: `__vmalloc_node_range()`, `__vmalloc_area_node()` (mm/vmalloc.c, 6.12).
+/// Not modelled: `__GFP_NOFAIL`'s retries, huge mappings, fatal signals.
+package enum Vmalloc: Path {
+  case start(pages: Int32, gfp: GFPFlags, node: NodeID)
+  case areaGot(ID<VmallocCall>)
+  case arrayGot(ID<VmallocCall>)
+  case arrayFailed(ID<VmallocCall>)
+  case pagesGot(ID<VmallocCall>)
+  case counted(ID<VmallocCall>)
+  case mapped(ID<VmallocCall>)
+  case undone(ID<VmallocCall>)
+
+  package static var name: PathName { .__vmalloc_node_range }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let pages, let gfp, let node): return begin(pages, gfp, node, &world, cpu)
+    case .areaGot(let call):
+      guard reply.bool else {
+        return fail(call, "vm_struct allocation failed", &world, cpu)
+      }
+      return getArray(call, &world)
+    case .arrayGot(let call):
+      let vm = world.vmalloc.calls[call].vm
+      world.vmalloc.vms[vm].pagesArray = reply.address
+      guard reply.address != .null else {
+        let address = world.vmalloc.vms[vm].address
+        return ask(.call(.removeVMArea(.start(address))), then: .arrayFailed(call))
+      }
+      return ask(.call(.vmAreaAllocPages(.start(call))), then: .pagesGot(call))
+    case .arrayFailed(let call):
+      // Kernel: `free_vm_area()`.
+      let vm = world.vmalloc.calls[call].vm
+      let object = world.vmalloc.vms[vm].object
+      world.vmalloc.vms.give(vm)
+      warn(call, "failed to allocate page array", &world, cpu)
+      return ask(.call(.kfree(.start(object))), then: .undone(call))
+    case .pagesGot(let call):
+      return ask(.touch(world.vmalloc.pageCountLine), then: .counted(call))
+    case .counted(let call):
+      let record = world.vmalloc.calls[call]
+      guard world.vmalloc.vms[record.vm].pageCount == record.pages else {
+        return undo(call, "failed to allocate pages", &world, cpu)
+      }
+      return ask(.call(.vmapPagesRange(.start(call))), then: .mapped(call))
+    case .mapped(let call):
+      guard reply.bool else { return undo(call, "failed to map pages", &world, cpu) }
+      let address = world.vmalloc.vms[world.vmalloc.calls[call].vm].address
+      world.vmalloc.calls.give(call)
+      return .return(.address(address))
+    case .undone(let call):
+      world.vmalloc.calls.give(call)
+      return .return(.address(.null))
+    }
+  }
+
+  private mutating func begin(
+    _ pages: Int32, _ gfp: GFPFlags, _ node: NodeID, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    guard pages > 0 else {
+      world.vmalloc.statistics.failures += 1
+      world.warn("WARNING: __vmalloc_node_range: size 0", on: cpu)
+      return .return(.address(.null))
+    }
+    guard pages <= world.vmalloc.totalRAMPages else {
+      world.vmalloc.statistics.failures += 1
+      if !gfp.contains(.noWarn) {
+        world.warn("vmalloc error: size \(Int(pages) << 12), exceeds total pages", on: cpu)
+      }
+      return .return(.address(.null))
+    }
+    let call = world.vmalloc.calls.take(VmallocCall(pages: pages, gfp: gfp, node: node))
+    return ask(.call(.getVMArea(.start(call))), then: .areaGot(call))
+  }
+
+  /// The array of page pointers: by kmalloc up to a page, by vmalloc above.
+  private mutating func getArray(_ call: ID<VmallocCall>, _ world: inout World) -> Step {
+    let record = world.vmalloc.calls[call]
+    let bytes = UInt32(record.pages) * 8
+    let gfp = record.gfp.intersection(.reclaimMask).union(.zero)
+    guard bytes > 4096 else {
+      return ask(
+        .call(.kmalloc(.start(size: bytes, gfp: gfp, node: record.node))), then: .arrayGot(call))
+    }
+    let pages = Int32((bytes + 4095) / 4096)
+    return ask(
+      .call(.vmalloc(.start(pages: pages, gfp: gfp, node: record.node))), then: .arrayGot(call))
+  }
+
+  private mutating func undo(
+    _ call: ID<VmallocCall>, _ reason: String, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    warn(call, reason, &world, cpu)
+    let address = world.vmalloc.vms[world.vmalloc.calls[call].vm].address
+    return ask(.call(.vfree(.start(address))), then: .undone(call))
+  }
+
+  private func fail(
+    _ call: ID<VmallocCall>, _ reason: String, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    warn(call, reason, &world, cpu)
+    world.vmalloc.calls.give(call)
+    return .return(.address(.null))
+  }
+
+  private func warn(
+    _ call: ID<VmallocCall>, _ reason: String, _ world: inout World, _ cpu: CPUID
+  ) {
+    world.vmalloc.statistics.failures += 1
+    let record = world.vmalloc.calls[call]
+    guard !record.gfp.contains(.noWarn) else { return }
+    world.warn("vmalloc error: size \(Int(record.pages) << 12), \(reason)", on: cpu)
+  }
+}
+
+extension GFPFlags {
+  /// What allocations made on behalf of another keep of its mask. Kernel: `GFP_RECLAIM_MASK`.
+  static let reclaimMask: GFPFlags = [
+    .reclaim, .high, .io, .fs, .noWarn, .retryMayFail, .noFail, .noRetry, .memAlloc, .noMemAlloc,
+  ]
+}

@@ -1,0 +1,195 @@
+import Hardware
+import Simulation
+
+/// All that vmalloc remembers: areas in every state, page tables, the locks that guard them.
+///
+/// The mechanisms are files of their own; here is what ties them together for the paths. Which
+/// lock guards what: `nodeLocks` the trees and pools of a node, `freeVmapArea` the free tree,
+/// `vmapPurge` (a mutex) the running purge, `pageTableLock` the hanging in of tables.
+///
+/// Kernel: the statics of mm/vmalloc.c and `init_mm` (6.12).
+package struct VmallocState: ~Copyable {
+  package var areas: VmapAreas
+  package var free: VmapTree
+  package var nodes: VmapNodes
+  package var purge: LazyPurge
+  package var vms: VmStructs
+  package var pageTable: PageTable
+  var deferred: VfreeDeferred
+  var calls: Pool<VmallocCall>
+  var touches: Pool<TouchCall>
+  /// An area for a middle cut, for each CPU. Kernel: `ne_fit_preload_node`.
+  var preload: Buffer<VmapAreaID>
+  package internal(set) var statistics: VmallocStatistics
+
+  package let start: Address
+  package let end: Address
+  /// More is refused at once. Kernel: `totalram_pages()`. Unit: pages.
+  let totalRAMPages: Int
+  let areaCache: CacheID
+
+  let freeVmapArea: LockID
+  let vmapPurge: LockID
+  let pageTableLock: LockID
+  /// Busy, lazy, pool; three for each node.
+  private let nodeLocks: Buffer<LockID>
+  /// The line of `vmap_lazy_nr`, and that of `nr_vmalloc_pages`.
+  let lazyLine: LineID
+  let pageCountLine: LineID
+
+  package init(
+    _ boot: borrowing Boot, _ pages: borrowing PageAllocator, _ slab: inout SlabAllocator,
+    _ locks: inout Locks, _ lines: inout CacheLines
+  ) {
+    let architecture = boot.architecture
+    (start, end) = (architecture.vmallocStart, architecture.vmallocEnd)
+    var managed = 0
+    for zone in 0..<pages.zones.count { managed += pages.zones[zone].managed }
+    totalRAMPages = managed
+    areaCache = VmallocState.makeAreaCache(&slab)
+    areas = VmapAreas(capacity: 64)
+    free = VmapTree(augmented: true)
+    let rules = boot.version.vmalloc
+    nodes = VmapNodes(
+      count: VmapNodes.count(cpus: boot.cpuCount, most: rules.nodesMax),
+      noneMeansAll: rules.quarterOfFewIsAll)
+    purge = LazyPurge(onlineCPUs: boot.cpuCount)
+    vms = VmStructs(capacity: 64)
+    pageTable = PageTable(
+      levels: architecture.tableLevels, pageShift: architecture.pageShift, boot: start..<end)
+    deferred = VfreeDeferred(cpuCount: boot.cpuCount)
+    calls = Pool(capacity: 16, blank: VmallocCall())
+    touches = Pool(capacity: 16, blank: TouchCall())
+    preload = Buffer(boot.cpuCount, .none)
+    statistics = VmallocStatistics()
+    freeVmapArea = locks.make(.freeVmapArea, name: "free_vmap_area_lock", lines: &lines)
+    vmapPurge = locks.make(.vmapPurge, name: "vmap_purge_lock", lines: &lines)
+    pageTableLock = locks.make(.pageTable, name: "init_mm.page_table_lock", lines: &lines)
+    let all = Buffer(3 * nodes.count, LockID.none)
+    nodeLocks = VmallocState.makeLocks(all, locks: &locks, lines: &lines)
+    (lazyLine, pageCountLine) = (lines.make(), lines.make())
+    areas.insert(areas.pool.take(VmapArea(start: 1, end: .max)), into: &free)
+  }
+
+  /// Kernel: `KMEM_CACHE(vmap_area, SLAB_PANIC)` in `vmalloc_init()`.
+  private static func makeAreaCache(_ slab: inout SlabAllocator) -> CacheID {
+    guard let cache = slab.declare("vmap_area", objectSize: 72) else {
+      preconditionFailure("no slab holds a vmap_area")
+    }
+    slab.caches[cache].state = .live
+    return cache
+  }
+
+  private static func makeLocks(
+    _ all: consuming Buffer<LockID>, locks: inout Locks, lines: inout CacheLines
+  ) -> Buffer<LockID> {
+    var all = all
+    for node in 0..<all.count / 3 {
+      all[3 * node] = locks.make(.vmapBusy, name: "vmap busy/\(node)", lines: &lines)
+      all[3 * node + 1] = locks.make(.vmapLazy, name: "vmap lazy/\(node)", lines: &lines)
+      all[3 * node + 2] = locks.make(.vmapPool, name: "vmap pool/\(node)", lines: &lines)
+    }
+    return all
+  }
+
+  private init(cloning other: borrowing VmallocState) {
+    areas = other.areas.clone()
+    (free, purge, statistics) = (other.free, other.purge, other.statistics)
+    nodes = other.nodes.clone()
+    vms = other.vms.clone()
+    pageTable = other.pageTable.clone()
+    deferred = other.deferred.clone()
+    calls = other.calls.clone()
+    touches = other.touches.clone()
+    preload = other.preload.clone()
+    (start, end) = (other.start, other.end)
+    (totalRAMPages, areaCache) = (other.totalRAMPages, other.areaCache)
+    (freeVmapArea, vmapPurge) = (other.freeVmapArea, other.vmapPurge)
+    pageTableLock = other.pageTableLock
+    nodeLocks = other.nodeLocks.clone()
+    (lazyLine, pageCountLine) = (other.lazyLine, other.pageCountLine)
+  }
+  package func clone() -> VmallocState { VmallocState(cloning: self) }
+
+  /// What the model keeps beside the areas in use. Unit: bytes of the host.
+  package var byteCount: Int {
+    nodes.byteCount + nodeLocks.byteCount + preload.byteCount + areas.pool.byteCount
+      + vms.byteCount + pageTable.byteCount
+  }
+
+  func busyLock(_ node: VmapNodeID) -> LockID { nodeLocks[3 * node.index] }
+  func lazyLock(_ node: VmapNodeID) -> LockID { nodeLocks[3 * node.index + 1] }
+  func poolLock(_ node: VmapNodeID) -> LockID { nodeLocks[3 * node.index + 2] }
+
+  /// Forgets what was counted, as at the end of a warm-up.
+  mutating func resetStatistics() { statistics = VmallocStatistics() }
+
+  /// Kernel: `is_vmalloc_addr()`.
+  package func isVmalloc(_ address: Address) -> Bool { address >= start && address < end }
+
+  /// The frame behind a vmalloc address, none if nothing is mapped. Kernel: `vmalloc_to_pfn()`.
+  package func frame(of address: Address) -> PFN { pageTable.walk(address).frame }
+
+  /// Walks everything. Complexity: O(areas + pages).
+  package func checkInvariants() {
+    areas.checkInvariants(of: free)
+    nodes.checkInvariants(areas)
+    pageTable.checkInvariants()
+  }
+}
+
+/// One activation of `__vmalloc_node_range()` and those it calls: what does not fit a frame.
+package struct VmallocCall: BitwiseCopyable {
+  /// Asked for, the guard page not counted. Unit: pages.
+  var pages: Int32 = 0
+  var gfp: GFPFlags = []
+  var node = NodeID.any
+  /// An overflow has been purged for once.
+  var hasPurged = false
+  var vm = VmStructID.none
+  var area = VmapAreaID.none
+  var poolNode = VmapNodeID.none
+  var object = Address.null
+  /// Mapped so far, and where the next page is written down.
+  var mapped: Int32 = 0
+  var chunk = ID<PageChunk>.none
+  package init() {}
+  init(pages: Int32, gfp: GFPFlags, node: NodeID) {
+    (self.pages, self.gfp, self.node) = (pages, gfp, node)
+  }
+
+  /// Address space, the guard page included. Unit: bytes.
+  var areaSize: UInt64 { UInt64(pages + 1) << 12 }
+}
+typealias VmallocCallID = ID<VmallocCall>
+
+/// What vmalloc has counted since the start of the run.
+package struct VmallocStatistics: Sendable, BitwiseCopyable {
+  /// Areas given out. Tracepoint `alloc_vmap_area`.
+  package internal(set) var areasAllocated: UInt64 = 0
+  /// Areas freed without a flush. Tracepoint `free_vmap_area_noflush`.
+  package internal(set) var lazyFrees: UInt64 = 0
+  /// Calls of `__purge_vmap_area_lazy()`, and those of them by `drain_vmap_work`.
+  package internal(set) var purgeCalls: UInt64 = 0
+  package internal(set) var drainWorkRuns: UInt64 = 0
+  /// Areas purged, and those of them by `drain_vmap_work`, which no tracing by pid sees.
+  package internal(set) var areasPurged: UInt64 = 0
+  package internal(set) var areasPurgedByWork: UInt64 = 0
+  package internal(set) var areasDecayed: UInt64 = 0
+  package internal(set) var poolHits: UInt64 = 0
+  package internal(set) var poolMisses: UInt64 = 0
+  package internal(set) var overflows: UInt64 = 0
+  package internal(set) var deferredFrees: UInt64 = 0
+  package internal(set) var failures: UInt64 = 0
+  /// Page-table pages made.
+  package internal(set) var tablePages: UInt64 = 0
+  /// Calls of `flush_tlb_kernel_range()`, and the pages of their ranges.
+  package internal(set) var flushCalls: UInt64 = 0
+  package internal(set) var flushPages: UInt64 = 0
+  /// CPUs that ran `do_flush_tlb_all()` and `do_kernel_range_flush()`.
+  package internal(set) var flushAllCPUs: UInt64 = 0
+  package internal(set) var rangeFlushCPUs: UInt64 = 0
+  /// TLB misses of `touch`, and accesses through entries that should be gone.
+  package internal(set) var tlbMisses: UInt64 = 0
+  package internal(set) var staleAccesses: UInt64 = 0
+}
