@@ -63,7 +63,7 @@ package enum GetPartialNode: Path {
       return ask(.acquire(world.listLock(id, node), irqs: .off), then: .locked(taken))
     case .locked(let taken): return takeNext(taken, &world)
     case .here(var taken, let slab):
-      let limit = Int(world.slab.caches[taken.cacheID].cpuPartialSlabs)
+      let limit = Int(world.slab.layouts[taken.cacheID.index].cpuPartialSlabs)
       world.slab.removePartial(slab)
       if taken.partial.isNone {
         taken.partial = slab
@@ -118,7 +118,7 @@ package enum GetAnyPartial: Path {
       let cache = request.cacheID
       let node = world.pages.zonelist.entry(world.memoryNode(of: cpu), Int(place)).node
       let here = world.slab.nodes[world.slab.node(cache, node)]
-      guard here.partialCount > Int32(world.slab.caches[cache].minPartial) else {
+      guard here.partialCount > Int32(world.slab.layouts[cache.index].minPartial) else {
         return look(request, at: place + 1, &world, cpu)
       }
       return ask(

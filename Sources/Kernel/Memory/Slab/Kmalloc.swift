@@ -45,7 +45,7 @@ package enum Kmalloc: Path {
     _ object: Address, _ cache: CacheID, _ size: UInt32, _ gfp: GFPFlags, _ node: NodeID,
     _ world: inout World, _ cpu: CPUID
   ) -> Step {
-    let given = Int(world.slab.caches[cache].size)
+    let given = Int(world.slab.layouts[cache.index].size)
     world.traceAllocation(
       .kmalloc, object, asked: Int(size), given: given, gfp, node, on: cpu)
     guard gfp.contains(.zero), object != .null else { return .return(.address(object)) }

@@ -43,11 +43,13 @@ package enum KmemCacheAlloc: Path {
     _ object: Address, _ cache: CacheID, _ gfp: GFPFlags, _ node: NodeID, _ world: inout World,
     _ cpu: CPUID
   ) -> Step {
-    let sizing = world.slab.caches[cache].sizing
-    world.traceAllocation(
-      .kmemCacheAlloc, object, asked: sizing.objectSize, given: sizing.size, gfp, node, on: cpu)
+    if world.probe.isOn {
+      world.traceAllocation(
+        .kmemCacheAlloc, object, asked: world.slab.caches[cache].sizing.objectSize,
+        given: Int(world.slab.layouts[cache.index].size), gfp, node, on: cpu)
+    }
     guard gfp.contains(.zero), object != .null else { return .return(.address(object)) }
-    let lines = Int32((sizing.objectSize + 63) / 64)
+    let lines = Int32((world.slab.caches[cache].sizing.objectSize + 63) / 64)
     return ask(.work(.zeroLine, times: lines), then: .zeroed(object))
   }
 }

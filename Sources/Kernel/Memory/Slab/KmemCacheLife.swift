@@ -58,7 +58,7 @@ package enum KmemCacheDestroy: Path {
         return ask(.release(world.slab.mutex), then: .done)
       }
       let number = UInt16(cache.index)
-      guard world.slab.caches[cache].cpus >= 0 else { return finish(number, &world, cpu) }
+      guard world.slab.layouts[cache.index].cpus >= 0 else { return finish(number, &world, cpu) }
       return ask(
         .call(.flushAll(.start(cache: number))), then: .nextNode(cache: number, node: 0))
     case .nextNode(let cache, let node):

@@ -97,7 +97,8 @@ package enum KmemCacheShrink: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let cache):
-      guard world.slab.caches[cache].state == .live, world.slab.caches[cache].cpus >= 0 else {
+      guard world.slab.caches[cache].state == .live, world.slab.layouts[cache.index].cpus >= 0
+      else {
         return .return(.number(0))
       }
       let number = UInt16(cache.index)

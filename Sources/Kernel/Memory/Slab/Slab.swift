@@ -114,15 +114,6 @@ package struct KmemCache: BitwiseCopyable {
     /// Destroyed with objects left: what remains can be freed, nothing allocated.
     case shutDown
   }
-  /// From one object to the next. Unit: bytes.
-  var size: UInt32
-  /// The CPUs' records of this cache begin here; -1 before the cache is first used.
-  var cpus: Int32
-  var nodes: Int32
-  var cpuPartialSlabs: UInt16
-  var minPartial: UInt16
-  /// `offset * reciprocal >> 44` is `offset / size`, for all offsets in a slab.
-  var reciprocal: UInt64
   package var flags: SlabFlags
   /// Kernel: `kmem_cache.allocflags`.
   var gfp: GFPFlags
@@ -137,24 +128,41 @@ package struct KmemCache: BitwiseCopyable {
   package var state: State
   package var sizing: SlabSizing
 
-  /// Bits after the point of `reciprocal`: a slab has at most 2^22 bytes, so 44 make it exact.
-  static let reciprocalBits: UInt64 = 44
   /// Kernel: `do_kmem_cache_create()` (mm/slub.c, 6.12): sysfs shows a tenth of it.
   static let defragRatio: UInt16 = 1000
 
   init(_ sizing: SlabSizing, flags: SlabFlags, state: State) {
     (self.sizing, self.flags, self.state) = (sizing, flags, state)
-    size = UInt32(sizing.size)
-    (cpus, nodes) = (-1, -1)
-    (cpuPartialSlabs, minPartial) = (UInt16(sizing.cpuPartialSlabs), UInt16(sizing.minPartial))
-    let one: UInt64 = 1 << KmemCache.reciprocalBits
-    reciprocal = (one + UInt64(sizing.size) - 1) / UInt64(sizing.size)
     gfp = .comp
     if flags.contains(.dma) { gfp.insert(.dma) }
     if flags.contains(.reclaimAccount) { gfp.insert(.reclaimable) }
     remoteNodeDefragRatio = KmemCache.defragRatio
     (name, sequence) = (0, -1)
     starts = RandomStream(seed: 0, index: 0)
+  }
+}
+
+/// What the fast paths and lists read of a cache: small, so that no hot path copies the rest.
+struct CacheLayout: BitwiseCopyable {
+  /// From one object to the next. Unit: bytes.
+  var size: UInt32
+  /// The CPUs' records of this cache begin here; -1 before the cache is first used.
+  var cpus: Int32
+  var nodes: Int32
+  var cpuPartialSlabs: UInt16
+  var minPartial: UInt16
+  /// `offset * reciprocal >> 44` is `offset / size`, for all offsets in a slab.
+  var reciprocal: UInt64
+
+  /// Bits after the point of `reciprocal`: a slab has at most 2^22 bytes, so 44 make it exact.
+  static let reciprocalBits: UInt64 = 44
+
+  init(_ sizing: SlabSizing) {
+    size = UInt32(sizing.size)
+    (cpus, nodes) = (-1, -1)
+    (cpuPartialSlabs, minPartial) = (UInt16(sizing.cpuPartialSlabs), UInt16(sizing.minPartial))
+    let one: UInt64 = 1 << CacheLayout.reciprocalBits
+    reciprocal = (one + UInt64(sizing.size) - 1) / UInt64(sizing.size)
   }
 
   /// Kernel: `kmem_cache_has_cpu_partial()`.

@@ -50,9 +50,11 @@ extension SlabAllocator {
     names.append(name)
     if id.index == caches.count {
       caches.grow(to: 2 * id.index, KmemCache(sizing, flags: [], state: .none))
+      layouts.grow(to: caches.count, CacheLayout(sizing))
       counts.grow(to: caches.count * SlabAllocator.statsMax, 0)
     }
     caches[id] = KmemCache(sizing, flags: flags, state: .declared)
+    layouts[id.index] = CacheLayout(sizing)
     return id
   }
 
@@ -71,12 +73,12 @@ extension SlabAllocator {
 
   /// Gives a cache its records for each CPU and node, at its first use. Complexity: O(CPUs).
   mutating func activate(_ cache: CacheID, _ locks: inout Locks, _ lines: inout CacheLines) {
-    guard caches[cache].cpus < 0 else { return }
+    guard layouts[cache.index].cpus < 0 else { return }
     caches[cache].name = locks.addName(names[cache.index])
     if settings.isFreelistRandom { makeSequence(cache) }
     let firstCPU = takeCPUs()
     for cpu in 0..<cpuCount { cpus[firstCPU + cpu] = KmemCacheCPU(cpu: cpu) }
-    caches[cache].cpus = Int32(firstCPU)
+    layouts[cache.index].cpus = Int32(firstCPU)
 
     let firstNode = takeNodes()
     for node in 0..<nodeCount {
@@ -84,7 +86,7 @@ extension SlabAllocator {
       nodes[firstNode + node].listLock = locks.make(
         .listLock, name: "list_lock \(names[cache.index])/\(node)", lines: &lines, node: node)
     }
-    caches[cache].nodes = Int32(firstNode)
+    layouts[cache.index].nodes = Int32(firstNode)
   }
 
   private mutating func takeCPUs() -> Int {
@@ -108,16 +110,16 @@ extension SlabAllocator {
   /// Ends a cache without slabs: its records serve the next one, what it counted stays.
   mutating func release(_ cache: CacheID, _ locks: inout Locks, _ lines: inout CacheLines) {
     caches[cache].state = .none
-    guard caches[cache].cpus >= 0 else { return }
+    guard layouts[cache.index].cpus >= 0 else { return }
     for stat in [SlabStat.alloc_fastpath, .free_fastpath] {
       counts[cache.index * SlabAllocator.statsMax + stat.rawValue] = count(stat, of: cache)
     }
     for node in 0..<nodeCount {
-      locks.give(nodes[Int(caches[cache].nodes) + node].listLock, lines: &lines)
+      locks.give(nodes[Int(layouts[cache.index].nodes) + node].listLock, lines: &lines)
     }
-    unusedCPUs.append(caches[cache].cpus)
-    unusedNodes.append(caches[cache].nodes)
-    (caches[cache].cpus, caches[cache].nodes) = (-1, -1)
+    unusedCPUs.append(layouts[cache.index].cpus)
+    unusedNodes.append(layouts[cache.index].nodes)
+    (layouts[cache.index].cpus, layouts[cache.index].nodes) = (-1, -1)
   }
 
   /// Draws the permutation that new freelists of a cache follow.
@@ -144,11 +146,11 @@ extension SlabAllocator {
   /// What a cache has counted, over all CPUs.
   package func count(_ stat: SlabStat, of cache: CacheID) -> UInt64 {
     var total = counts[cache.index * SlabAllocator.statsMax + stat.rawValue]
-    guard caches[cache].cpus >= 0, stat == .alloc_fastpath || stat == .free_fastpath else {
+    guard layouts[cache.index].cpus >= 0, stat == .alloc_fastpath || stat == .free_fastpath else {
       return total
     }
     for cpu in 0..<cpuCount {
-      let mine = cpus[Int(caches[cache].cpus) + cpu]
+      let mine = cpus[Int(layouts[cache.index].cpus) + cpu]
       total += UInt64(stat == .alloc_fastpath ? mine.allocFast : mine.freeFast)
     }
     return total

@@ -64,7 +64,7 @@ extension SlabAllocator {
       objects: none, totalObjects: none, slabs: none, cpuSlabs: none, partial: none,
       objectsPartial: none, slabsCPUPartial: [Int](repeating: 0, count: cpuCount),
       objectsPerSlab: caches[cache].sizing.objects)
-    guard caches[cache].cpus >= 0 else { return figures }
+    guard layouts[cache.index].cpus >= 0 else { return figures }
     for node in 0..<nodeCount {
       let here = nodes[self.node(cache, NodeID(node))]
       var free = 0

@@ -9,7 +9,7 @@ extension SlabAllocator {
   package func checkInvariants() -> Int {
     // Where a slab was met: 0 nowhere yet, else one of the three places.
     var met = Buffer<UInt8>(max(slabsUsed, 1), 0)
-    for cache in names.indices.map({ CacheID($0) }) where caches[cache].cpus >= 0 {
+    for cache in names.indices.map({ CacheID($0) }) where layouts[cache.index].cpus >= 0 {
       for node in 0..<nodeCount { checkNodeList(cache, NodeID(node), &met) }
       for cpu in 0..<cpuCount { checkCPU(cache, CPUID(cpu), &met) }
       checkCounts(cache)
@@ -75,7 +75,7 @@ extension SlabAllocator {
     let own = count(id, slab.freelist)
     precondition(Int(slab.inuse) + own == Int(slab.objects), "inuse and freelist disagree")
     var local = 0
-    for cpu in 0..<cpuCount where caches[slab.cacheID].cpus >= 0 {
+    for cpu in 0..<cpuCount where layouts[slab.cacheID.index].cpus >= 0 {
       let mine = cpus[self.cpu(slab.cacheID, CPUID(cpu))]
       if mine.slab == id { local = count(id, mine.freelist) }
     }

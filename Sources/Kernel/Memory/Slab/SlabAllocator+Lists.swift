@@ -43,7 +43,7 @@ extension SlabAllocator {
     let place = self.cpu(cache, cpu)
     var (old, drained, count) = (cpus[place].partial, ID<Slab>.none, 0)
     if !old.isNone {
-      if draining, slabs[old].slabsOfList >= Int(caches[cache].cpuPartialSlabs) {
+      if draining, slabs[old].slabsOfList >= Int(layouts[cache.index].cpuPartialSlabs) {
         (old, drained) = (.none, old)
       } else {
         count = slabs[old].slabsOfList
@@ -72,8 +72,9 @@ extension SlabAllocator {
   }
 
   /// Whether the CPU has anything to flush. Kernel: `has_cpu_slab()` (mm/slub.c, 6.12).
+  @inline(__always)
   func hasCPUSlab(_ cache: CacheID, on cpu: CPUID) -> Bool {
-    guard caches[cache].cpus >= 0 else { return false }
+    guard layouts[cache.index].cpus >= 0 else { return false }
     let mine = cpus[self.cpu(cache, cpu)]
     return !mine.slab.isNone || !mine.partial.isNone
   }
@@ -83,7 +84,8 @@ extension SlabAllocator {
   func isSurplus(_ id: ID<Slab>) -> Bool {
     let slab = slabs[id]
     return slab.inuse == 0
-      && nodes[node(slab.cacheID, slab.nodeID)].partialCount >= caches[slab.cacheID].minPartial
+      && nodes[node(slab.cacheID, slab.nodeID)].partialCount
+        >= layouts[slab.cacheID.index].minPartial
   }
 
   /// Whether the next free of an object of this slab must decide about its node's list first.
@@ -95,7 +97,7 @@ extension SlabAllocator {
     guard !slab.isFrozen else { return false }
     let hadFree = slab.freelist != Link.end
     guard slab.inuse == 1 || !hadFree else { return false }
-    return hadFree || !caches[slab.cacheID].hasCPUPartial
+    return hadFree || !layouts[slab.cacheID.index].hasCPUPartial
   }
 
   /// Sorts a node's list for `kmem_cache_shrink()`: the fullest slabs first, those with 32 or more

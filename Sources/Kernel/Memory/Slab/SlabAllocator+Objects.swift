@@ -31,8 +31,9 @@ extension SlabAllocator {
       directMap &+ UInt64(truncatingIfNeeded: pages.index) &<< pageShift &+ offset)
   }
 
+  @inline(__always)
   func address(_ slab: ID<Slab>, _ index: UInt16) -> Address {
-    address(slabs[slab].pages, index, size: caches[slabs[slab].cacheID].size)
+    address(slabs[slab].pages, index, size: layouts[slabs[slab].cacheID.index].size)
   }
 
   /// Takes the first object of the CPU's freelist. Returns: `null` when there is none, or when its
@@ -41,7 +42,7 @@ extension SlabAllocator {
   /// Kernel: the fast path of `__slab_alloc_node()` (mm/slub.c, 6.12).
   @inline(__always)
   mutating func takeLocal(_ cache: CacheID, node: NodeID, on cpu: CPUID) -> Address {
-    let (first, size) = (Int(caches[cache].cpus), caches[cache].size)
+    let (first, size) = (Int(layouts[cache.index].cpus), layouts[cache.index].size)
     guard first >= 0 else { return .null }
     let place = first &+ cpu.index
     let mine = cpus[place]
@@ -61,7 +62,7 @@ extension SlabAllocator {
   mutating func giveLocal(_ slab: ID<Slab>, _ index: UInt16, _ cache: CacheID, on cpu: CPUID)
     -> Giving
   {
-    let place = Int(caches[cache].cpus) &+ cpu.index
+    let place = Int(layouts[cache.index].cpus) &+ cpu.index
     let mine = cpus[place]
     guard mine.slab == slab else { return .elsewhere }
     let link = Int(mine.links) &+ Int(index)
@@ -88,21 +89,21 @@ extension SlabAllocator {
     let page = Int(truncatingIfNeeded: offset &>> pageShift)
     guard address.raw >= directMap, page < owners.pageCount else { return .nothing }
     let owner = owners[page]
-    guard owner > 0 else { return owner == 0 ? .nothing : large(address, owner) }
+    guard owner > 0 else {
+      let isStart = address.raw & (1 &<< pageShift &- 1) == 0
+      return owner < 0 && isStart ? .large(Order(Int(-owner) &- 1)) : .nothing
+    }
     let slab = ID<Slab>(Int(owner) &- 1)
     let record = slabs[slab]
     let start = UInt64(truncatingIfNeeded: record.pages.index) &<< pageShift
-    let (size, reciprocal) = (caches[record.cacheID].size, caches[record.cacheID].reciprocal)
-    let index = ((offset &- start) &* reciprocal) &>> KmemCache.reciprocalBits
+    let (size, reciprocal) = (
+      layouts[record.cacheID.index].size, layouts[record.cacheID.index].reciprocal
+    )
+    let index = ((offset &- start) &* reciprocal) &>> CacheLayout.reciprocalBits
     guard index &* UInt64(size) == offset &- start, index < UInt64(record.objects) else {
       return .inside(slab)
     }
     return .object(slab, UInt16(truncatingIfNeeded: index))
-  }
-
-  private func large(_ address: Address, _ owner: Int32) -> AddressOwner {
-    let isStart = address.raw & (1 << pageShift - 1) == 0
-    return isStart ? .large(Order(Int(-owner) - 1)) : .nothing
   }
 
   /// The bytes a caller may use behind `address`; 0 where nothing is allocated there.

@@ -9,7 +9,7 @@ extension SlabAllocator {
   mutating func carve(
     _ cache: CacheID, _ pages: PFN, _ order: Order, node: NodeID, _ lines: inout CacheLines
   ) -> ID<Slab> {
-    let objects = (1 << (Int(pageShift) + order.index)) / Int(caches[cache].size)
+    let objects = (1 << (Int(pageShift) + order.index)) / Int(layouts[cache.index].size)
     precondition(objects <= SlabSizing.objectsMax, "more objects than a slab can count")
     let id = record(objects: objects, node: node, &lines)
     slabs[id].pages = pages
@@ -149,6 +149,7 @@ extension SlabAllocator {
   }
 
   /// Objects on a list that begins with `list`. Complexity: O(the count).
+  @inline(__always)
   func count(_ id: ID<Slab>, _ list: UInt16) -> Int {
     var (next, count) = (list, 0)
     while next != Link.end {

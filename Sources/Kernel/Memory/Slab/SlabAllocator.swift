@@ -47,6 +47,8 @@ package struct SlabAllocator: ~Copyable {
   private var memoryNodes: Buffer<UInt8>
 
   package internal(set) var caches: Buffer<KmemCache>
+  /// The hot part of each cache, by the same numbers.
+  var layouts: Buffer<CacheLayout>
   /// Caches by name, for reports: never read on a hot path.
   package internal(set) var names: [String]
   /// The cache of each family and class.
@@ -107,6 +109,7 @@ package struct SlabAllocator: ~Copyable {
     pageShift = UInt64(architecture.pageShift)
     let sizing = SlabSizing(objectSize: 8, align: 8, cpuCount: cpuCount, rules: rules)!
     caches = Buffer(64, KmemCache(sizing, flags: [], state: .none))
+    layouts = Buffer(64, CacheLayout(sizing))
     names = []
     kmallocCaches = Buffer(KmallocFamily.allCases.count * KmallocClasses.count, .none)
     cpus = Buffer(0, KmemCacheCPU(cpu: 0))
@@ -137,6 +140,7 @@ package struct SlabAllocator: ~Copyable {
     (directMap, pageShift) = (other.directMap, other.pageShift)
     (cpuCount, nodeCount) = (other.cpuCount, other.nodeCount)
     caches = other.caches.clone()
+    layouts = other.layouts.clone()
     names = other.names
     kmallocCaches = other.kmallocCaches.clone()
     cpus = other.cpus.clone()
@@ -156,6 +160,7 @@ package struct SlabAllocator: ~Copyable {
   package func clone() -> SlabAllocator { SlabAllocator(cloning: self) }
 
   /// Whether slabs can come from `node`. A node that the machine does not have, has no memory.
+  @inline(__always)
   func hasMemory(_ node: NodeID) -> Bool {
     node.index < nodeCount && memoryNodes[node.index] != 0
   }
@@ -168,9 +173,9 @@ package struct SlabAllocator: ~Copyable {
   }
 
   @inline(__always) func node(_ cache: CacheID, _ node: NodeID) -> Int {
-    Int(caches[cache].nodes) &+ node.index
+    Int(layouts[cache.index].nodes) &+ node.index
   }
   @inline(__always) func cpu(_ cache: CacheID, _ cpu: CPUID) -> Int {
-    Int(caches[cache].cpus) &+ cpu.index
+    Int(layouts[cache.index].cpus) &+ cpu.index
   }
 }

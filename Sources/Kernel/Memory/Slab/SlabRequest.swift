@@ -32,6 +32,8 @@ extension GFPFlags {
 }
 
 /// What several paths of the slab allocator ask of the world.
+///
+/// What only reads is inlined: called out of line, it would get a copy of the whole world.
 extension World {
   /// The line of a node's list_lock, counts and list head. Kernel: `struct kmem_cache_node`.
   @inline(__always)
@@ -44,6 +46,7 @@ extension World {
     slab.nodes[slab.node(cache, node)].listLock
   }
 
+  @inline(__always)
   func listLock(_ id: ID<Slab>) -> LockID {
     listLock(slab.slabs[id].cacheID, slab.slabs[id].nodeID)
   }
