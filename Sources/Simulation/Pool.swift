@@ -7,20 +7,23 @@
   @usableFromInline var unused: Buffer<Int32>
   @usableFromInline var unusedCount: Int
   @usableFromInline var used: Int
-  @usableFromInline let blank: Element
+  /// What an unused place holds, in storage of its own: as a field it would make a large enum part
+  /// of every type that has a pool, and the compiler's checks of ownership walk all of its cases.
+  @usableFromInline let blank: Buffer<Element>
 
   /// An empty pool with room for `capacity` records before it first grows.
   @inlinable public init(capacity: Int, blank: Element) {
     items = Buffer(max(capacity, 4), blank)
     unused = Buffer(max(capacity, 4), 0)
     (unusedCount, used) = (0, 0)
-    self.blank = blank
+    self.blank = Buffer(1, blank)
   }
 
   private init(cloning other: borrowing Pool) {
     items = other.items.clone()
     unused = other.unused.clone()
-    (unusedCount, used, blank) = (other.unusedCount, other.used, other.blank)
+    (unusedCount, used) = (other.unusedCount, other.used)
+    blank = other.blank.clone()
   }
   public func clone() -> Pool { Pool(cloning: self) }
 
@@ -50,11 +53,11 @@
   @inlinable public mutating func give(_ id: ID<Element>) {
     unused[unusedCount] = Int32(truncatingIfNeeded: id.index)
     unusedCount &+= 1
-    items[id] = blank
+    items[id] = blank[0]
   }
 
   @usableFromInline mutating func expand() {
-    items.grow(to: items.count * 2, blank)
+    items.grow(to: items.count * 2, blank[0])
     unused.grow(to: items.count, 0)
   }
 

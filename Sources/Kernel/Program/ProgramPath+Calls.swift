@@ -56,10 +56,9 @@ extension ProgramPath {
     case .vmalloc:
       let pageSize = UInt64(world.architecture.pageSize)
       let pages = Int32(clamping: (size &+ pageSize &- 1) / pageSize)
-      _ = pages
-      return .script(Script(from: 0, to: 0))
+      return .vmalloc(.start(pages: pages, gfp: allocation.gfp, node: node))
     case .kvmalloc:
-      return .script(Script(from: 0, to: 0))
+      return .kvmalloc(.start(bytes: size, gfp: allocation.gfp, node: node))
     }
   }
 
@@ -120,7 +119,8 @@ extension ProgramPath {
       guard address != .null else { return ask(.sync, then: next) }
       let pfn = world.architecture.pfn(of: address)
       return ask(.call(.freePages(.start(pfn, Order(Int(note.order))))), then: next)
-    case .vfree, .kvfree: return ask(.sync, then: next)
+    case .vfree: return ask(.call(.vfree(.start(address))), then: next)
+    case .kvfree: return ask(.call(.kvfree(.start(address))), then: next)
     }
   }
 
@@ -136,16 +136,18 @@ extension ProgramPath {
       guard !address.isZeroOrNull else { return nil }
       let noted = Int(world.program.note(of: place, address).size)
       let size = noted > 0 ? noted : world.slab.size(of: address)
-      _ = (size, stride, operation)
-      return nil
+      let touch = TouchMemory.start(
+        address: address, bytes: UInt32(clamping: size), stride: UInt16(clamping: stride))
+      return ask(.call(.touch(touch)), then: .calling(id, operation: operation))
     case .cacheCreate(let cache, let operation):
       return measured(.kmemCacheCreate(.start(world.program.caches[Int(cache)])), id, operation)
     case .cacheShrink(let cache, let operation):
       return measured(.kmemCacheShrink(.start(world.program.caches[Int(cache)])), id, operation)
     case .cacheDestroy(let cache, let operation):
       return measured(.kmemCacheDestroy(.start(world.program.caches[Int(cache)])), id, operation)
+    case .vmUnmapAliases(let operation): return measured(.vmUnmapAliases(.start), id, operation)
     case .drainAllPages(let operation): return measured(.drainAllPages(.start), id, operation)
-    default: return nil
+    default: preconditionFailure("interpret does it")
     }
   }
 
