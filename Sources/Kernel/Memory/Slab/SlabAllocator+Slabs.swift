@@ -74,7 +74,7 @@ extension SlabAllocator {
   mutating func recycle(_ id: ID<Slab>) {
     let slab = slabs[id]
     owners.set(slab.pages.index, slab.order.pageCount, to: 0)
-    slabs[id].cache = .max
+    // Its cache stays known, for the report on a second free that was under way.
     slabs[id].objects = 0
     slabs[id].next = unused[slab.blockClass]
     unused[slab.blockClass] = id

@@ -12,6 +12,8 @@ package enum SlabFree: Path {
   /// The slab as it was when list_lock was asked for.
   package struct Seen: BitwiseCopyable {
     var slab: ID<Slab>
+    /// The lock that was asked for: the slab may be gone when it is had.
+    var lock: LockID
     var index: UInt16
     var freelist: UInt16
     var inuse: UInt16
@@ -42,8 +44,9 @@ package enum SlabFree: Path {
       guard !world.slab.needsListLock(slab) else {
         let record = world.slab.slabs[slab]
         let seen = Seen(
-          slab: slab, index: index, freelist: record.freelist, inuse: record.inuse)
-        return ask(.acquire(world.listLock(slab), irqs: .off), then: .locked(seen))
+          slab: slab, lock: world.listLock(slab), index: index, freelist: record.freelist,
+          inuse: record.inuse)
+        return ask(.acquire(seen.lock, irqs: .off), then: .locked(seen))
       }
       return free(slab, index, &world, cpu)
     case .locked(let seen):
@@ -81,7 +84,7 @@ package enum SlabFree: Path {
   /// The free that waited for list_lock: done if nothing changed meanwhile, else decided anew.
   private mutating func freeLocked(_ seen: Seen, _ world: inout World, _ cpu: CPUID) -> Step {
     let record = world.slab.slabs[seen.slab]
-    let lock = world.listLock(seen.slab)
+    let lock = seen.lock
     let isSame =
       record.freelist == seen.freelist && record.inuse == seen.inuse && !record.isFrozen
       && world.slab.isTaken(seen.slab, seen.index)
