@@ -129,7 +129,12 @@ struct ScenarioReader {
     _ tree: Tree?, _ reading: Reading, _ names: ResultNames
   ) -> [Expectation] {
     guard let tree, !tree.isNothing else { return [] }
-    return reading.list(tree, "`expect:`", orText: true).compactMap { item in
+    let items = reading.list(tree, "`expect:`", orText: true)
+    if items.count > ScenarioLimits.expectationsMax {
+      reading.findings.add(
+        .limit, "more than \(ScenarioLimits.expectationsMax) expectations", at: tree.span)
+    }
+    return items.prefix(ScenarioLimits.expectationsMax).compactMap { item in
       guard let text = reading.text(item, "an expectation") else { return nil }
       var parser = ExpectationParser(text, item, reading, names)
       return parser.parse()
@@ -138,7 +143,8 @@ struct ScenarioReader {
 
   private func measure(_ tree: Tree?, _ reading: Reading, _ names: ResultNames) -> [String] {
     guard let tree, !tree.isNothing else { return [] }
-    return reading.list(tree, "`measure:`", orText: true).compactMap { item in
+    let items = reading.list(tree, "`measure:`", orText: true)
+    return items.prefix(ScenarioLimits.expectationsMax).compactMap { item in
       guard let text = reading.text(item, "a result's name") else { return nil }
       if names.isGroup(text) || names.find(text) != nil { return text }
       reading.findings.unknown(

@@ -113,7 +113,7 @@ import Testing
     ("scenario: 1\nparams: {size: 1B}\ntitle: $sise", "S132", "did you mean `$size`?"),
     ("scenario: 1\ninclude: no.yaml", "S121", "there is no such file"),
     ("scenario: 1\nlocks: [a, a]", "S128", "two locks"),
-    ("scenario: 1\ncaches: {c: {size: 5GiB}}", "S113", "at most 4MiB"),
+    ("scenario: 1\ncaches: {c: {size: 5GiB}}", "S113", "at most 2MiB"),
     ("scenario: 1\ncaches: {c: {align: 8B}}", "S110", "needs `size:`"),
     ("scenario: 1\ncaches: {c: {size: 8B, flags: [ctro]}}", "S114", "did you mean `ctor`?"),
   ]

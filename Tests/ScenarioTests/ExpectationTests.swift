@@ -39,7 +39,7 @@ import Testing
       "vmalloc(1MiB)": operation(0, 0),
     ]
     (result.timeNs, result.events) = (2_000_000, 100)
-    (result.cpuTime, result.counters) = (["idle_ns": 500], ["ipisSent": 3, "seen": 4])
+    (result.cpuTime, result.counters) = (["idle_ns": 500], ["pgfree": 3, "seen": 4])
     (result.violationCount, result.warningCount, result.wouldReclaim) = (2, 1, 6)
     result.violations = (1...2).map { cpu in
       RunResult.Violation(
@@ -76,7 +76,7 @@ import Testing
     ("slub.alloc_fastpath / slub.alloc > 0.5", true, "0.75"),
     ("slub.alloc_fastpath / slub.alloc > 75%", false, "0.75"),
     ("slub.free == 0", true, "0"), ("slub.alloc / slub.free > 1", false, "nothing was measured"),
-    ("counters.ipisSent * 2 == tlb.ipis_sent", true, "6"), ("seen > 3", true, "4"),
+    ("counters.pgfree * 2 == tlb.ipis_sent", true, "6"), ("seen > 3", true, "4"),
     ("tlb.wait.max - tlb.wait.mean == 1.5us", true, "1.5us"),
     ("2 * (tlb.shootdowns + 1) == 6", true, "6"), ("-1 < 0", true, "-1"),
     ("locks.table.wait.mean > locks.table.hold.mean", true, "20ns"),

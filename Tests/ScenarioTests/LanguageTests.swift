@@ -45,6 +45,9 @@ import Testing
     #expect(program.allocations[0].count == .max)
     #expect(program.allocations[0].onFailure == 2)
     #expect(program.operations == ["kcalloc(18446744073709551615,2)"])
+    let none = try self.program("[kmalloc_array: {n: 0, size: 8B, as: a}]")
+    #expect(none.distributions[Int(none.allocations[0].size)] == .constant(0))
+    #expect(none.allocations[0].count == 1)
   }
 
   @Test func placesAreNodes() throws {

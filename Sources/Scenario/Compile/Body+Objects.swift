@@ -64,6 +64,8 @@ extension Body {
       let elements = fields["n"] == nil ? "" : "\(count ?? 0),"
       label = size.map { elements + SizeName.of($0) } ?? ""
     }
+    // No elements are no bytes: the kernel answers ZERO_SIZE_PTR.
+    let isNothing = count == 0
     let target = fields["as"]
     guard let target, let slot = slot(target, "`as`"), let gfp, let place, let count, let size
     else { return false }
@@ -75,7 +77,8 @@ extension Body {
     let index = builder.program.allocations.count
     builder.program.allocations.append(
       Allocation(
-        api: kind.api, size: builder.place(of: size), count: count,
+        api: kind.api, size: builder.place(of: isNothing ? .constant(0) : size),
+        count: isNothing ? 1 : count,
         gfp: kind.zeroes ? gfp.union(.zero) : gfp, place: place, cache: Int32(cache ?? -1),
         operation: builder.operation("\(name)(\(label))", span)))
     emit(.allocate(Int32(index), into: slot))

@@ -221,6 +221,16 @@ final class Body {
       }
     }
     guard word != "continue" else { return }
+    builder.exitObjects += filled.count
+    guard builder.exitObjects <= ScenarioLimits.exitObjectsMax else {
+      if builder.exitObjects - filled.count <= ScenarioLimits.exitObjectsMax {
+        findings.add(
+          .limit,
+          "the steps that may `drop` have too many objects to free: more than "
+            + "\(ScenarioLimits.exitObjectsMax) together", at: tree?.span)
+      }
+      return
+    }
     exits.append(
       Exit(source: source, objects: filled, held: outerHeld + held, stops: word == "stop"))
   }

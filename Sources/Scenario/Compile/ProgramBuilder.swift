@@ -38,6 +38,12 @@ final class ProgramBuilder {
     nodes: [.init(osNumber: 0, memoryBytes: Defaults.nodeMemory, hasCPUs: true)],
     distances: [[Defaults.localDistance]], caches: [], defaultsUsed: [])
 
+  var lockPlaces: [String: Int] = [:]
+  var cachePlaces: [String: Int] = [:]
+  /// Names of threads and interrupts that were read.
+  var takenNames: Set<String> = []
+  /// Objects that all exits together free.
+  var exitObjects = 0
   private var operationPlaces: [String: Int] = [:]
   private var counterPlaces: [String: Int] = [:]
   private var distributionPlaces: [Distribution: Int32] = [:]
@@ -72,7 +78,7 @@ final class ProgramBuilder {
 
   func lock(_ tree: Tree) -> Int? {
     guard let name = reading.text(tree, "a lock") else { return nil }
-    if let place = program.locks.firstIndex(of: name) { return place }
+    if let place = lockPlaces[name] { return place }
     findings.unknown(
       .unknownName, "lock", name, among: program.locks, at: tree.span,
       notes: program.locks.isEmpty ? ["name it under `locks:`, as in `locks: [\(name)]`"] : [])
@@ -81,7 +87,7 @@ final class ProgramBuilder {
 
   func cache(_ tree: Tree) -> Int? {
     guard let name = reading.text(tree, "a cache") else { return nil }
-    if let place = program.caches.firstIndex(where: { $0.name == name }) { return place }
+    if let place = cachePlaces[name] { return place }
     findings.unknown(
       .unknownName, "cache", name, among: program.caches.map(\.name), at: tree.span,
       notes: program.caches.isEmpty

@@ -9,9 +9,7 @@ extension WorkloadReader {
         tree, "an interrupt", known: Words.interrupt, required: ["name", "cpus", "arrivals"]),
       let nameTree = fields["name"], let name = reading.name(nameTree, "an interrupt")
     else { return }
-    if builder.program.sources.contains(where: { $0.name == name })
-      || builder.threadNames.contains(name)
-    {
+    if !builder.takenNames.insert(name).inserted {
       findings.add(
         .nameTwice, "another thread or interrupt is called `\(name)`", at: nameTree.span)
     }

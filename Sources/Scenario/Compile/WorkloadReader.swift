@@ -7,6 +7,7 @@ struct WorkloadReader {
   let builder: ProgramBuilder
   /// Whether something goes on for ever.
   var isEndless = false
+  private var slotTotal = 0
   var reading: Reading { builder.reading }
   var findings: Findings { builder.findings }
   private var machine: MachineDescription { builder.machine }
@@ -29,6 +30,14 @@ struct WorkloadReader {
     for (index, thread) in threads.enumerated() { readThread(thread, places[index], index) }
     for (index, source) in interrupts.enumerated() {
       readInterrupt(source, places[threads.count + index])
+    }
+    let program = builder.program
+    let activations = program.threads.count + program.sources.reduce(0) { $0 + 2 * $1.cpus.count }
+    if activations > ScenarioLimits.activationsMax {
+      findings.add(
+        .limit, "more than \(ScenarioLimits.activationsMax) threads and handlers on CPUs",
+        at: tree["interrupts"]?.span ?? tree.span,
+        notes: ["an interrupt counts two handlers for each of its `cpus:`"])
     }
     if findings.isEmpty { JumpThreading.run(&builder.program) }
   }
@@ -61,9 +70,9 @@ struct WorkloadReader {
       else { continue }
       let align = fields["align"].map { reading.size($0, "align") } ?? 0
       guard let align else { continue }
-      guard size <= 4 << 20, align <= 4096, align & (align &- 1) == 0 || align == 0 else {
+      guard size <= 2 << 20, align <= 4096, align & (align &- 1) == 0 || align == 0 else {
         findings.add(
-          .range, "a cache's objects have at most 4MiB, aligned to a power of two up to 4KiB",
+          .range, "a cache's objects have at most 2MiB, aligned to a power of two up to 4KiB",
           at: entry.value.span)
         continue
       }
@@ -77,6 +86,7 @@ struct WorkloadReader {
         default: break
         }
       }
+      builder.cachePlaces[entry.key] = builder.program.caches.count
       builder.program.caches.append(cache)
     }
   }
@@ -84,9 +94,10 @@ struct WorkloadReader {
   private func readLocks(_ tree: Tree) {
     for item in reading.list(tree, "`locks:`", orText: true) {
       guard let name = reading.name(item, "a lock") else { continue }
-      if builder.program.locks.contains(name) {
+      if builder.lockPlaces[name] != nil {
         findings.add(.nameTwice, "two locks are called `\(name)`", at: item.span)
       } else if builder.program.locks.count < ScenarioLimits.locksMax {
+        builder.lockPlaces[name] = builder.program.locks.count
         builder.program.locks.append(name)
       } else {
         findings.add(.limit, "more than \(ScenarioLimits.locksMax) locks", at: item.span)
@@ -167,7 +178,7 @@ struct WorkloadReader {
         tree, "a thread", known: Words.thread, required: ["name", "on"]),
       let nameTree = fields["name"], let name = reading.name(nameTree, "a thread")
     else { return }
-    if builder.program.groups.contains(where: { $0.name == name }) {
+    if !builder.takenNames.insert(name).inserted {
       findings.add(.nameTwice, "two threads are called `\(name)`", at: nameTree.span)
     }
     let body = Body(builder, role: .thread, name: name)
@@ -183,14 +194,14 @@ struct WorkloadReader {
         .limit, "more than \(ScenarioLimits.threadsMax) threads", at: tree.span)
       return
     }
+    slotTotal += cpus.count * body.slotCount
     for (number, cpu) in cpus.enumerated() {
       builder.program.threads.append(
         Program.Thread(
           name: cpus.count == 1 ? name : "\(name)/\(cpu)", cpu: cpu, group: index, index: number,
           entry: entry, slotCount: body.slotCount, start: Instant(picoseconds: start)))
     }
-    let slots = builder.program.threads.reduce(0) { $0 + $1.slotCount }
-    if slots > ScenarioLimits.slotsTotalMax {
+    if slotTotal > ScenarioLimits.slotsTotalMax {
       findings.add(
         .limit, "more than \(ScenarioLimits.slotsTotalMax) slots over all threads",
         at: tree.span)

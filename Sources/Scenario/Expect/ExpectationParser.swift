@@ -226,8 +226,10 @@ struct ExpectationParser {
       return .constant(value, dimension)
     case .name(let name):
       guard let found = names.find(name) else {
-        let place = span(tokens[next].offset, tokens[next].length)
-        reading.findings.add(names.unknown(name, at: place))
+        if !reading.findings.isFull {
+          let place = span(tokens[next].offset, tokens[next].length)
+          reading.findings.add(names.unknown(name, at: place))
+        }
         throw Refused()
       }
       next += 1

@@ -48,8 +48,7 @@ extension ResultNames {
   }
 
   private func cache(_ name: String, _ field: String, _ text: String) -> ResultName? {
-    let isKnown = examples.contains("caches.\(name).slabs")
-    guard isKnown, Self.cacheFields.contains(field) else { return nil }
+    guard hasCache(name), Self.cacheFields.contains(field) else { return nil }
     let isSize = field == "object_size" || field == "slab_size"
     return ResultName(text: text, dimension: isSize ? .size : .number) { result in
       guard let cache = result.caches.first(where: { $0.name == name }) else { return nil }
@@ -134,15 +133,19 @@ extension ResultNames {
     }
   }
 
-  /// One lock of the workload's, or all locks together where `name` is nil.
+  /// One lock of the workload's, the kernel's of a kind (`list_lock` is that of every cache and
+  /// node), or all locks together where `name` is nil.
   private func lock(_ name: String?, _ field: String, _ text: String) -> ResultName? {
-    let isKnown = name.map { examples.contains("locks.\($0).contended") } ?? true
-    guard isKnown, Self.lockFields.contains(field) else { return nil }
+    guard name.map({ hasLock($0) }) ?? true, Self.lockFields.contains(field) else { return nil }
     // A mean over all locks would weigh a lock taken once like one taken a million times.
-    if name == nil, field.hasSuffix("mean") { return nil }
+    let isOne = name.map { hasOwnLock($0) } ?? false
+    if !isOne, field.hasSuffix("mean") { return nil }
     let isCount = field == "acquisitions" || field == "contended"
     return ResultName(text: text, dimension: isCount ? .number : .time) { result in
-      let locks = name.map { name in result.locks.filter { $0.name == name } } ?? result.locks
+      let locks = result.locks.filter { lock in
+        guard let name else { return true }
+        return lock.name == name || !isOne && lock.name.hasPrefix("\(name) ")
+      }
       let values = locks.map { Self.lockValue($0, field) }
       return field.hasSuffix("max") ? values.max() ?? 0 : values.reduce(0, +)
     }

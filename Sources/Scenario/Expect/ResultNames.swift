@@ -19,8 +19,23 @@ struct ResultNames {
   /// False when steps with errors are missing from the program: then names of operations,
   /// counters and devices are taken on trust, since the user has enough to mend.
   private let isComplete: Bool
+  private let counters: Set<String>
+  private let ownLocks: Set<String>
+  private let caches: Set<String>
+  private let operationsByName: [String: [String]]
+
   init(_ program: Program, isComplete: Bool = true) {
     (self.program, self.isComplete) = (program, isComplete)
+    counters = Set(program.counters)
+    ownLocks = Set(program.locks)
+    caches = Set(Self.kmallocCaches + program.caches.map(\.name))
+    var byName: [String: [String]] = [:]
+    for operation in program.operations {
+      byName[operation, default: []].append(operation)
+      let base = Self.base(operation)
+      if base != operation { byName[base, default: []].append(operation) }
+    }
+    operationsByName = byName
   }
 
   /// First words that `measure:` may name as a whole.
@@ -58,7 +73,9 @@ struct ResultNames {
     all += Self.slubStats.map { "slub.\($0)" } + ["slub.alloc", "slub.free"]
     all += TimeCategory.allCases.map { "cpu_time.\($0.key.dropLast(3))" }
     all += cacheNames.flatMap { name in Self.cacheFields.map { "caches.\(name).\($0)" } }
-    all += program.locks.flatMap { name in Self.lockFields.map { "locks.\(name).\($0)" } }
+    all += (program.locks + Self.kernelLocks).flatMap { name in
+      Self.lockFields.map { "locks.\(name).\($0)" }
+    }
     return all
   }
 
@@ -86,9 +103,19 @@ struct ResultNames {
     "cpu_partial_alloc", "cpu_partial_free", "cpu_partial_node", "cpu_partial_drain",
   ]
 
-  private var cacheNames: [String] {
-    let sizes = ["8", "16", "32", "64", "96", "128", "192", "256", "512", "1k", "2k", "4k", "8k"]
-    return sizes.map { "kmalloc-\($0)" } + program.caches.map(\.name)
+  private static let kmallocCaches = [
+    "8", "16", "32", "64", "96", "128", "192", "256", "512", "1k", "2k", "4k", "8k",
+  ].map { "kmalloc-\($0)" }
+  /// The first words of the kernel's lock names.
+  static let kernelLocks = [
+    "list_lock", "slab_mutex", "zone", "pcp", "vmap", "vmap_purge_lock", "free_vmap_area_lock",
+  ]
+
+  private var cacheNames: [String] { Self.kmallocCaches + program.caches.map(\.name) }
+  func hasCache(_ name: String) -> Bool { caches.contains(name) }
+  func hasOwnLock(_ name: String) -> Bool { ownLocks.contains(name) }
+  func hasLock(_ name: String) -> Bool {
+    ownLocks.contains(name) || Self.kernelLocks.contains(name)
   }
 
   /// The part before the parenthesis: `kmalloc` of `kmalloc(256)`.
@@ -111,9 +138,7 @@ struct ResultNames {
   }
 
   /// The operations that a name means: itself, or all sizes of a function.
-  private func operations(_ name: String) -> [String] {
-    program.operations.filter { $0 == name || Self.base($0) == name }
-  }
+  private func operations(_ name: String) -> [String] { operationsByName[name] ?? [] }
 
   func unknown(_ name: String, at span: Span) -> Diagnostic {
     let parts = Self.split(name)
@@ -157,7 +182,7 @@ struct ResultNames {
     func count(_ value: @escaping @Sendable (RunResult) -> Double?) -> ResultName {
       ResultName(text: text, dimension: .number, value: value)
     }
-    if program.counters.contains(text) { return count { $0.counters[text].map { Double($0) } } }
+    if counters.contains(text) { return count { $0.counters[text].map { Double($0) } } }
     switch (parts[0], parts.count) {
     case ("violations", 1):
       var name = count { Double($0.violationCount) }
@@ -181,7 +206,7 @@ struct ResultNames {
     case ("operations", 4) where parts[2] == "latency": return latency(parts[1], parts[3], text)
     case ("counters", 2...):
       let name = parts.dropFirst().joined(separator: ".")
-      let known = VMStat.allCases.contains { $0.text == name } || program.counters.contains(name)
+      let known = VMStat.allCases.contains { $0.text == name } || counters.contains(name)
       return known ? count { $0.counters[name].map { Double($0) } } : nil
     case ("drops", 2):
       // A thread or device that cannot drop has dropped nothing.

@@ -81,9 +81,11 @@ struct Assembler {
 
   /// Mappings are merged key by key; anything else is replaced.
   static func merge(_ tree: Tree, over base: Tree) -> Tree {
-    guard let map = tree.map, var merged = base.map else { return tree }
+    guard let map = tree.map, var merged = base.map, !merged.isEmpty else { return tree }
+    var places: [String: Int] = [:]
+    for (place, entry) in merged.enumerated() { places[entry.key] = place }
     for entry in map {
-      if let place = merged.firstIndex(where: { $0.key == entry.key }) {
+      if let place = places[entry.key] {
         merged[place] = Tree.Entry(
           key: entry.key, keySpan: entry.keySpan,
           value: merge(entry.value, over: merged[place].value))

@@ -21,7 +21,7 @@ struct Parameters {
           .parameter, "`\(Spelling.shown(entry.key))` is no name for a parameter",
           at: entry.keySpan, notes: ["names have letters, digits, - and _"])
       }
-      if Self.firstName(in: entry.value) != nil {
+      if Self.refers(entry.value) {
         findings.add(
           .parameter, "a parameter cannot refer to another one", at: entry.value.span)
         continue
@@ -32,12 +32,17 @@ struct Parameters {
 
   var unused: [String] { values.keys.filter { !used.contains($0) }.sorted() }
 
-  private static func firstName(in tree: Tree) -> Substring? {
+  /// Whether a `$name` stands in it.
+  private static func refers(_ tree: Tree) -> Bool {
     switch tree.kind {
-    case .nothing: nil
-    case .text(let text): text.firstMatch(of: /\$\{?[A-Za-z_]/).map { text[$0.range] }
-    case .list(let list): list.lazy.compactMap { firstName(in: $0) }.first
-    case .map(let map): map.lazy.compactMap { firstName(in: $0.value) }.first
+    case .nothing: false
+    case .text(let text):
+      text.split(separator: "$", omittingEmptySubsequences: false).dropFirst().contains {
+        let first = $0.first == "{" ? $0.dropFirst().first : $0.first
+        return first.map { $0.isLetter || $0 == "_" } ?? false
+      }
+    case .list(let list): list.contains { refers($0) }
+    case .map(let map): map.contains { refers($0.value) }
     }
   }
 

@@ -94,15 +94,13 @@ package struct ScenarioError: Error, Sendable {
 /// Collects what is wrong while a scenario is read; reading goes on.
 final class Findings {
   private(set) var list: [Diagnostic] = []
-  private(set) var isFull = false
+  /// Nothing more is taken: looking for suggestions would be in vain.
+  var isFull: Bool { list.count >= ScenarioLimits.errorsMax }
   var isEmpty: Bool { list.isEmpty }
   var count: Int { list.count }
 
   func add(_ diagnostic: Diagnostic) {
-    guard list.count < ScenarioLimits.errorsMax else {
-      isFull = true
-      return
-    }
+    guard !isFull else { return }
     list.append(diagnostic)
   }
 
@@ -114,9 +112,12 @@ final class Findings {
 
   /// Something unknown among known words, with the nearest of them as suggestion.
   func unknown(
-    _ code: ErrorCode, _ what: String, _ word: String, among known: [String], at span: Span?,
+    _ code: ErrorCode, _ what: String, _ word: String, among words: @autoclosure () -> [String],
+    at span: Span?,
     notes: [String] = []
   ) {
+    guard !isFull else { return }
+    let known = words()
     let nearest = Spelling.nearest(to: word, among: known)
     var notes = notes
     if nearest == nil, !known.isEmpty, known.count <= 24 {

@@ -141,7 +141,12 @@ package enum ScenarioLimits {
   package static let includesMax = 32
   package static let errorsMax = 100
   /// Threads over all CPUs.
-  package static let threadsMax = 1 << 16
+  package static let threadsMax = (1 << 15) - 1
+  /// Threads, and handlers of interrupts on each of their CPUs: a slot has 16 bits for who fills it.
+  package static let activationsMax = (1 << 16) - 1
+  package static let expectationsMax = 1000
+  /// Objects to free over all steps that may `drop`.
+  package static let exitObjectsMax = 1 << 18
   /// Slots of one thread or handler: an op counts them with 15 bits.
   package static let slotsMax = 1 << 14
   /// Slots of the whole scenario.

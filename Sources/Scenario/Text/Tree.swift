@@ -100,6 +100,7 @@ struct TreeReader {
 
   private func map(_ mapping: Node.Mapping, _ span: Span, _ depth: Int) -> Tree {
     var entries: [Tree.Entry] = []
+    var lines: [String: Int] = [:]
     for (key, value) in mapping {
       let keyTree = tree(key, depth: depth + 1)
       let valueTree = tree(value, depth: depth + 1)
@@ -113,12 +114,13 @@ struct TreeReader {
         refuseAnchor(at: keyTree.span)
         continue
       }
-      if let first = entries.first(where: { $0.key == name }) {
+      if let first = lines[name] {
         findings.add(
           .duplicateKey, "the key `\(Spelling.shown(name))` stands twice in one mapping",
-          at: keyTree.span, notes: ["first given on line \(first.keySpan.line)"])
+          at: keyTree.span, notes: ["first given on line \(first)"])
         continue
       }
+      lines[name] = keyTree.span.line
       entries.append(Tree.Entry(key: name, keySpan: keyTree.span, value: valueTree))
     }
     return Tree(kind: .map(entries), span: span)
