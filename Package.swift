@@ -72,6 +72,7 @@ let package = Package(
     tests(
       "FidelityTests", of: ["Run", "Kernel", "Hardware", "Simulation"],
       resources: [.embedInCode("Data")]),
+    tests("CommandTests", of: ["kmemu"]),
     tests("TidyTests", of: []),
   ]
 )

@@ -10,7 +10,10 @@ extension RunResult {
       let cache = machine.world.slab.caches[id]
       let figures = machine.world.slab.figures(of: id)
       var stats: [String: UInt64] = [:]
-      for stat in SlabStat.allCases { stats[stat.text] = machine.world.slab.count(stat, of: id) }
+      for stat in SlabStat.allCases {
+        stats[stat.text] = machine.world.slab.count(stat, of: id)
+      }
+      if stats.values.allSatisfy({ $0 == 0 }) { stats = [:] }
       all.append(
         Cache(
           name: machine.world.slab.names[id.index], objectSize: cache.sizing.objectSize,

@@ -81,7 +81,7 @@ package struct RunResult: Encodable, Sendable {
     /// SLAB_RECLAIM_ACCOUNT: its pages count as reclaimable.
     package var isReclaimable: Bool
     package var slabsByNode: [Int]
-    /// SLUB_STATS, under the kernel's names.
+    /// SLUB_STATS, under the kernel's names; empty for a cache that was never used.
     package var stats: [String: UInt64]
   }
 
@@ -138,6 +138,8 @@ package struct RunResult: Encodable, Sendable {
       package var nodes: [Int]
       /// Made by `vmap`, so its pages are another's.
       package var isVmap: Bool
+      /// Its array of page pointers is too large for a slab and lies in vmalloc space too.
+      package var hasVmallocedArray: Bool
       /// Freed, and still mapped until the next purge.
       package var isUnpurged: Bool
     }

@@ -52,9 +52,11 @@ enum Console {
     return isatty(descriptor) == 1
   }
 
-  /// Lets a write to a closed pipe fail with an error instead of ending the process.
+  /// Lets a write to a closed pipe, or past the limit of a file's size, fail with an error instead
+  /// of ending the process.
   static func ignoreBrokenPipes() {
     signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
   }
 
   private static func isBrokenPipe(_ error: any Error) -> Bool {

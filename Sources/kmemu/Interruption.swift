@@ -8,16 +8,21 @@ enum Interruption {
   /// Whether the user wants the run to end.
   static var wasAsked: Bool { isAsked.load(ordering: .relaxed) }
 
-  /// From here on SIGINT and SIGTERM are noted instead of ending the process; the second one ends
+  /// From here on SIGINT, SIGTERM and SIGHUP are noted instead of ending the process; the second one ends
   /// it, for whoever cannot wait.
   static func watch() {
     // A handler may only touch what exists already.
     isAsked.store(false, ordering: .relaxed)
-    for number in [SIGINT, SIGTERM] {
+    var watched = sigset_t()
+    unsafe sigemptyset(&watched)
+    for number in [SIGINT, SIGTERM, SIGHUP] {
+      unsafe sigaddset(&watched, number)
       signal(number) { _ in
         guard Interruption.isAsked.exchange(true, ordering: .relaxed) else { return }
         _exit(ExitStatus.interrupted.rawValue)
       }
     }
+    // Who started us may have had them blocked, and that is inherited.
+    unsafe pthread_sigmask(SIG_UNBLOCK, &watched, nil)
   }
 }

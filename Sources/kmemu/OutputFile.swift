@@ -75,7 +75,7 @@ final class OutputFile {
   }
 
   private static func lastError() -> String {
-    NSError(domain: NSPOSIXErrorDomain, code: Int(errno)).localizedDescription
+    unsafe String(cString: strerror(errno))
   }
 
   private static func failure(_ path: String, _ reason: String) -> any Error {

@@ -2,10 +2,18 @@ import ArgumentParser
 import Simulation
 
 /// A time on the command line, with its unit: `1.5ms`, `200us`.
-struct TimeArgument: ExpressibleByArgument {
+struct TimeArgument {
   let picoseconds: UInt64
 
-  init?(argument: String) {
+  /// - Throws: what to write instead.
+  static func parse(_ argument: String) throws -> TimeArgument {
+    guard let time = TimeArgument(argument) else {
+      throw ValidationError("'\(argument)' is no time: it takes a number and a unit, as in 1.5ms")
+    }
+    return time
+  }
+
+  private init?(_ argument: String) {
     let number = argument.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
     let units: [Substring: UInt64] = [
       "ps": 1, "ns": 1000, "us": 1_000_000, "ms": 1_000_000_000, "s": 1_000_000_000_000,

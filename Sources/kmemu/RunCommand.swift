@@ -26,10 +26,14 @@ struct RunCommand: ParsableCommand {
       "Write a timeline; the suffix says which: .pftrace, .json (Chrome).", valueName: "file"))
   var timeline: [String] = []
 
-  @Option(help: ArgumentHelp("Where the timeline begins, in emulated time.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp("Where the timeline begins, in emulated time.", valueName: "time"),
+    transform: TimeArgument.parse)
   var traceFrom: TimeArgument?
 
-  @Option(help: ArgumentHelp("How long the timeline is.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp("How long the timeline is.", valueName: "time"),
+    transform: TimeArgument.parse)
   var traceFor: TimeArgument?
 
   @Option(help: ArgumentHelp("The CPUs in the timeline, as in 0-3,8.", valueName: "list"))

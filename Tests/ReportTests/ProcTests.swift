@@ -154,7 +154,8 @@ enum Recordings {
       let area = RunResult.Vmalloc.Area(
         start: row.start, end: row.start &+ row.bytes, pages: row.pages,
         caller: row.words.first { $0.contains("+0x") } ?? "", nodes: nodes,
-        isVmap: row.words.contains("vmap"), isUnpurged: row.words.contains("unpurged"))
+        isVmap: row.words.contains("vmap"), hasVmallocedArray: row.words.contains("vpages"),
+        isUnpurged: row.words.contains("unpurged"))
       let written = ProcFiles.vmallocinfo(
         .init(areas: 1, lazyPages: 0, lazyMaxPages: 0, purges: 0, pages: 0, list: [area]))
       // The recording's addresses are hashed, each on its own.

@@ -123,13 +123,13 @@ extension RunResult {
     return [
       Vmalloc.Area(
         start: start, end: start + 20_480, pages: 4, caller: "loader", nodes: [4, 0],
-        isVmap: false, isUnpurged: false),
+        isVmap: false, hasVmallocedArray: false, isUnpurged: false),
       Vmalloc.Area(
         start: start + 20_480, end: start + 20_480 + 2_625_536, pages: 640, caller: "loader",
-        nodes: [320, 320], isVmap: false, isUnpurged: false),
+        nodes: [320, 320], isVmap: false, hasVmallocedArray: true, isUnpurged: false),
       Vmalloc.Area(
         start: start + 4_194_304, end: start + 4_202_496, pages: 0, caller: "", nodes: [],
-        isVmap: false, isUnpurged: true),
+        isVmap: false, hasVmallocedArray: false, isUnpurged: true),
     ]
   }
 }

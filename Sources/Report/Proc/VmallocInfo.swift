@@ -16,13 +16,10 @@ extension ProcFiles {
       if !area.caller.isEmpty { text += " " + area.caller }
       if area.pages > 0 { text += " pages=\(area.pages)" }
       if area.isVmap { text += " vmap" } else { text += " vmalloc" }
-      if area.pages > pointersInOnePage { text += " vpages" }
+      if area.hasVmallocedArray { text += " vpages" }
       for (node, pages) in area.nodes.enumerated() where pages > 0 { text += " N\(node)=\(pages)" }
       text += "\n"
     }
     return text
   }
-
-  /// The array of page pointers of a larger area is itself made by vmalloc.
-  private static var pointersInOnePage: Int { 4096 / 8 }
 }

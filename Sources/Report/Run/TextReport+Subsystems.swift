@@ -122,11 +122,12 @@ extension TextReport {
           ]
         ))
     }
-    let sum =
-      "\(Figures.count(interrupts.device)) handled, \(Figures.count(interrupts.callFunction))"
-      + " calls from other CPUs, \(Figures.count(interrupts.softirqs)) softirqs,"
-      + " \(Figures.count(interrupts.ksoftirqdWakeups)) wake-ups of ksoftirqd,"
-      + " \(Figures.count(interrupts.contextSwitches)) context switches"
+    let counts = [
+      (interrupts.device, "handled"), (interrupts.callFunction, "calls from other CPUs"),
+      (interrupts.softirqs, "softirqs"), (interrupts.ksoftirqdWakeups, "wake-ups of ksoftirqd"),
+      (interrupts.contextSwitches, "context switches"),
+    ]
+    let sum = counts.map { "\($0.1) \(Figures.count($0.0))" }.joined(separator: ", ")
     table.footer =
       rest
       + TextLayout.wrapped(sum, width: 78).split(separator: "\n").map(String.init)
