@@ -56,7 +56,11 @@ let package = Package(
         "Topology", "Simulation", "CZlib", arguments,
       ], swiftSettings: settings),
     .executableTarget(
-      name: "bench", dependencies: ["Scenario", "Run", "Kernel", "Simulation"],
+      name: "bench",
+      dependencies: [
+        "Scenario", "Run", "Timeline", "Kernel", "Hardware", "HostTopology", "Topology",
+        "Simulation", arguments,
+      ],
       swiftSettings: settings),
     tests("SimulationTests", of: ["Simulation"]),
     tests("TopologyTests", of: ["Topology", "HostTopology"], data: ["Files"]),
