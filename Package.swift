@@ -72,6 +72,12 @@ let package = Package(
     tests(
       "ReportTests",
       of: ["Report", "Run", "Kernel", "Hardware", "Simulation", "HostTopology", "Topology"]),
+    tests(
+      "StudyTests",
+      of: [
+        "Study", "Report", "Scenario", "Run", "Kernel", "Hardware", "HostTopology", "Topology",
+        "Simulation",
+      ]),
     tests("ModelTests", of: ["Kernel", "Hardware", "Simulation"]),
     tests(
       "FidelityTests", of: ["Run", "Kernel", "Hardware", "Simulation"],

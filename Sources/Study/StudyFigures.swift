@@ -48,6 +48,7 @@ package struct StudyFigures: Decodable, Sendable, Equatable {
     }
   }
   package struct Expectation: Decodable, Sendable, Equatable { package var held: Bool }
+  package struct Violation: Decodable, Sendable, Equatable { package var kind: String }
 
   package var seed: UInt64
   package var title: String
@@ -63,13 +64,14 @@ package struct StudyFigures: Decodable, Sendable, Equatable {
   package var counters: [String: UInt64]
   package var locks: [Lock]
   package var tlb: TLB
+  package var violations: [Violation]
   package var violationCount: Int
   package var wouldReclaim: UInt64
   package var expectations: [Expectation]
 
   enum CodingKeys: String, CodingKey {
     case seed, title, kernel, costs, machine, events, fingerprint, ended, operations, counters
-    case locks, tlb, expectations
+    case locks, tlb, violations, expectations
     case timeNs = "time_ns"
     case cpuTime = "cpu_time"
     case violationCount = "violation_count"

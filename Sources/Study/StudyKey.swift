@@ -39,6 +39,13 @@ package struct StudyKey: Sendable, Hashable {
 
   private init(digest: UInt64) { self.digest = digest }
 
+  /// Of a file's content.
+  package init(ofBytes bytes: some Sequence<UInt8>) {
+    var state: UInt64 = 0xCBF2_9CE4_8422_2325
+    for byte in bytes { state = (state ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    digest = state
+  }
+
   init(of value: Any) {
     var hash = Hash()
     hash.add(value: value)

@@ -1,3 +1,4 @@
+import Kernel
 import Scenario
 
 /// One run of a study: a point, a repeat, and what became of it.
@@ -28,8 +29,10 @@ package struct StudyRuns: Sendable {
   package var runs: [StudyRun] = []
   /// For each point, the operations in the order of its scenario.
   package private(set) var operations: [[String]] = []
-  /// Operations that the scenario's `measure:` names first.
+  /// What the scenario's `measure:` names first.
   private var measured: [String] = []
+  /// Kinds of violations that the scenario is about.
+  private var expected: Set<String> = []
 
   /// - Parameters:
   ///   - check: loads the scenario as it is at a point.
@@ -45,6 +48,7 @@ package struct StudyRuns: Sendable {
         let key = StudyKey(of: scenario, build: build)
         operations.append(scenario.plan.program.operations)
         measured = scenario.measure
+        expected = Set(Violation.Kind.allCases.map(\.rawValue).filter(scenario.expectsViolation))
         for number in 1...plan.repeats {
           let seed = scenario.plan.settings.seed &+ UInt64(number - 1)
           runs.append(
@@ -66,6 +70,24 @@ package struct StudyRuns: Sendable {
 
   package func runs(of point: Int) -> ArraySlice<StudyRun> {
     runs[point * plan.repeats..<(point + 1) * plan.repeats]
+  }
+
+  /// How many runs broke a rule of the kernel that the scenario does not expect to be broken.
+  package var ruleBrokenCount: Int {
+    runs.count { run in
+      run.figures?.violations.contains { !expected.contains($0.kind) } ?? false
+    }
+  }
+  /// How many runs an expectation of the scenario failed in.
+  package var expectationFailedCount: Int {
+    runs.count { ($0.figures?.expectationsFailed ?? 0) > 0 }
+  }
+  /// The exit status of the first run that failed.
+  package var firstFailure: (message: String, status: Int32)? {
+    for run in runs {
+      if case .failed(let message, let status) = run.outcome { return (message, status) }
+    }
+    return nil
   }
 
   package var finishedCount: Int { runs.count { $0.figures != nil } }

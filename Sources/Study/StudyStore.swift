@@ -44,12 +44,22 @@ package struct StudyStore: Sendable {
     let temporary = "\(path).\(ProcessInfo.processInfo.processIdentifier).part"
     do {
       try data.write(to: URL(filePath: temporary))
-      guard rename(temporary, path) == 0 else {
+      guard unsafe rename(temporary, path) == 0 else {
         throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: path])
       }
     } catch {
       try? FileManager.default.removeItem(atPath: temporary)
       throw error
+    }
+  }
+}
+
+extension StudyRuns {
+  /// Takes what earlier runs of the study have finished.
+  package mutating func reuse(_ store: StudyStore) {
+    for index in runs.indices where runs[index].outcome == .pending {
+      guard let key = runs[index].key, let figures = store.figures(of: key) else { continue }
+      runs[index].outcome = .finished(figures)
     }
   }
 }

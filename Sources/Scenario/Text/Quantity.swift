@@ -1,5 +1,5 @@
 /// What a number with a unit measures.
-enum Dimension: String, Sendable {
+package enum Dimension: String, Sendable {
   case number = "number"
   case time = "time"
   case size = "size"
@@ -23,19 +23,19 @@ enum Dimension: String, Sendable {
 /// Numbers with units, read exactly: `1.5KiB` is 1,536 bytes, `0.3B` is an error.
 ///
 /// Base units are picoseconds, bytes, events per second and hertz.
-enum Quantity {
+package enum Quantity {
   /// A number in base units as a fraction: nothing is rounded before its reader says so.
-  struct Value {
-    var dimension: Dimension
+  package struct Value {
+    package var dimension: Dimension
     /// Value times `scale`, in base units.
     var scaled: UInt64
     var scale: UInt64
-    var double: Double { Double(scaled) / Double(scale) }
+    package var double: Double { Double(scaled) / Double(scale) }
     /// The whole number of base units, or nil.
     var whole: UInt64? { scaled % scale == 0 ? scaled / scale : nil }
   }
 
-  enum Failure: Error {
+  package enum Failure: Error {
     /// No number at all.
     case noNumber
     /// A number with a space before its unit.
@@ -78,7 +78,7 @@ enum Quantity {
   }
 
   /// - Parameter clock: hertz, for `cyc`.
-  static func parse(_ text: String, clock: UInt64? = nil) -> Result<Value, Failure> {
+  package static func parse(_ text: String, clock: UInt64? = nil) -> Result<Value, Failure> {
     let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == "." || $0 == "_") }
     var name = String(text.dropFirst(digits.count))
     guard let first = digits.first, first.isNumber, digits.last?.isNumber == true else {
