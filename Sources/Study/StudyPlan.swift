@@ -18,7 +18,8 @@ package struct StudyPlan: Sendable {
       throw StudyError(
         "\(axes.count) axes; the limit is \(StudyLimits.axesMax)", hint: "divide the study")
     }
-    for (index, axis) in axes.enumerated() where axes[..<index].contains(where: {
+    for (index, axis) in axes.enumerated()
+    where axes[..<index].contains(where: {
       $0.path == axis.path
     }) {
       throw StudyError("two axes vary \(axis.path)", hint: "give all its values to one --vary")

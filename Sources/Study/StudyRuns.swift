@@ -106,16 +106,16 @@ package struct StudyRuns: Sendable {
       }
     }
     let names = operations.first { $0.count == count } ?? []
+    let most = totals.max() ?? 0
     for wanted in measured {
       let words = wanted.split(separator: ".")
       guard words.count > 1 else { continue }
       if let place = names.firstIndex(where: { name in
         words.dropFirst().contains { name == $0 || name.hasPrefix($0 + "(") }
-      }), totals[place] > 0 {
+      }), totals[place] > 0 || most == 0 {
         return place
       }
     }
-    let most = totals.max() ?? 0
     return totals.firstIndex { $0 > 0 && $0 * 2 >= most } ?? 0
   }
 

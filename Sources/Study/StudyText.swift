@@ -23,7 +23,8 @@ package enum StudyText {
     for (point, message) in failures {
       let values = zip(plan.axes, plan.points[point].values).map { "\($0.key)=\($1)" }
       let first = message.split(separator: "\n").first.map(String.init) ?? "failed"
-      text += "\n"
+      text +=
+        "\n"
         + TextLayout.wrapped(
           "failed at \(values.joined(separator: " ")): \(first)", indent: 2)
     }
@@ -43,8 +44,9 @@ package enum StudyText {
     let (points, repeats) = (study.plan.points.count, study.plan.repeats)
     let failed = study.runs.count { failure($0) != nil }
     var text = "\(study.commonGround). \(points) point\(points == 1 ? "" : "s")"
-    text += repeats > 1 ? ", \(repeats) runs each: median, and most less least over it" : ""
-    if failed > 0 { text += "; \(failed) runs failed" }
+    text +=
+      repeats > 1 ? ", \(repeats) runs each: medians; spread is most less least, of the median" : ""
+    if failed > 0 { text += "; \(failed) run\(failed == 1 ? "" : "s") failed" }
     if study.pendingCount > 0 { text += "; \(study.pendingCount) runs not finished" }
     return text
   }

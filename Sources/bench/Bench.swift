@@ -24,6 +24,8 @@ struct Bench: ParsableCommand {
     sheet.begin()
     try HoldBench(yardstick: heap4, effort: effort).run(sheet)
     try MachineHold(effort: effort).run(sheet)
+    try StormBench(effort: effort).run(sheet)
+    try ProcessBench(kmemu: kmemu, effort: effort).run(sheet)
     sheet.end()
   }
 }

@@ -18,7 +18,7 @@ struct Kmemu: ParsableCommand {
     subcommands: subcommands)
 
   private static let subcommands: [any ParsableCommand.Type] = [
-    RunCommand.self, CheckCommand.self, ListCommand.self, TopologyCommand.self,
+    RunCommand.self, CheckCommand.self, StudyCommand.self, ListCommand.self, TopologyCommand.self,
     VerifyCommand.self,
   ]
 

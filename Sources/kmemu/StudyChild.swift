@@ -10,7 +10,8 @@ enum StudyChild {
   /// - Parameter arguments: of the run, without its format.
   static func run(_ arguments: [String]) -> StudyPool.Answer {
     guard let path = Bundle.main.executablePath else {
-      return .failed(message: "cannot find the kmemu binary", status: ExitStatus.internalError.rawValue)
+      return .failed(
+        message: "cannot find the kmemu binary", status: ExitStatus.internalError.rawValue)
     }
     let process = Process()
     process.executableURL = URL(filePath: path)
@@ -57,7 +58,7 @@ enum StudyChild {
 
   /// Ends the process when the user has had enough. It has its own process group, so the
   /// terminal's Ctrl-C does not reach it.
-  private final class Watch: Sendable {
+  private struct Watch {
     private let timer: any DispatchSourceTimer
     init(_ process: Process) {
       let id = process.processIdentifier

@@ -7,7 +7,8 @@ import Testing
   @Test func commasSeparateValuesButNotWithinBrackets() throws {
     #expect(try StudyAxis.parse("cpus=1,2,4").values == ["1", "2", "4"])
     #expect(try StudyAxis.parse("params.on=[0, 1],{node: 1}").values == ["[0, 1]", "{node: 1}"])
-    #expect(try StudyAxis.parse("machine=pu:1, package:2 core:4").values == ["pu:1", "package:2 core:4"])
+    #expect(
+      try StudyAxis.parse("machine=pu:1, package:2 core:4").values == ["pu:1", "package:2 core:4"])
     #expect(try StudyAxis.parse("params.a=\"x,y\",z").values == ["\"x,y\"", "z"])
     #expect(try StudyAxis.parse("params.a=b=c").values == ["b=c"])
   }

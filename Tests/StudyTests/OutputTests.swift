@@ -13,7 +13,8 @@ import Testing
   }
 
   @Test func aRowAPointAndRepeatWithParametersFirst() throws {
-    let study = Samples.finished(try Samples.study(["cpus=1,2", "params.size=64B,96B"], repeats: 2))
+    let study = Samples.finished(
+      try Samples.study(["cpus=1,2", "params.size=64B,96B"], repeats: 2))
     let rows = rows(StudyCSV.render(study))
     #expect(rows.count == 9)
     #expect(Set(rows.map(\.count)).count == 1)

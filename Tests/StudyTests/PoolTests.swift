@@ -35,15 +35,10 @@ import Testing
       StudyPool.run(
         &copy, jobs: jobs,
         execute: { run in
-          var overrides = plan.overrides(at: plan.points[run.point])
-          overrides.seed = "\(run.seed)"
-          guard let checked = try? Scenarios.load(plan.scenario, overrides) else {
+          guard let bytes = try? Self.emulated(run, of: plan) else {
             return .failed(message: "refused", status: 65)
           }
-          var runner = Runner(checked.plan)
-          runner.run()
-          let text = (try? RunJSON.render(checked.judge(runner.result(wallS: 0)))) ?? ""
-          return .result(Array(text.utf8))
+          return .result(bytes)
         },
         save: { bytes, key in
           results.withLock { $0[key] = bytes }
@@ -53,6 +48,15 @@ import Testing
       return results.withLock { $0 }
     }
     #expect(try run(jobs: 1) == run(jobs: 4))
+  }
+
+  private static func emulated(_ run: StudyRun, of plan: StudyPlan) throws -> [UInt8] {
+    var overrides = plan.overrides(at: plan.points[run.point])
+    overrides.seed = "\(run.seed)"
+    let checked = try Scenarios.load(plan.scenario, overrides)
+    var runner = Runner(checked.plan)
+    try runner.run()
+    return Array(try RunJSON.render(checked.judge(runner.result(wallS: 0))).utf8)
   }
 
   @Test func aRefusedPointIsRecordedAndTheOthersGoOn() throws {
@@ -92,8 +96,8 @@ import Testing
     StudyPool.run(
       &study, jobs: 1,
       execute: { run in
-        begun.withLock { $0 += 1 } == () && run.point == 1 && run.number == 2
-          ? .interrupted : Samples.answer(run, of: plan)
+        begun.withLock { $0 += 1 }
+        return run.point == 1 && run.number == 2 ? .interrupted : Samples.answer(run, of: plan)
       }, save: save, shouldStop: { begun.withLock { $0 } > 3 })
     #expect(study.finishedCount == 3)
     #expect(study.pendingCount == 3)
@@ -131,9 +135,10 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: left))
     try store.write("a", as: "study.csv")
     try store.write("b", as: "study.csv")
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [
-      "results", "study.csv",
-    ])
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [
+        "results", "study.csv",
+      ])
   }
 
   /// Two names of one release are one run, and both have its figures.
