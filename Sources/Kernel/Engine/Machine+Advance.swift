@@ -71,7 +71,8 @@ extension Machine {
   /// How far `cpu` may run ahead of the queue: before anything that could reach it.
   @inline(__always)
   private func horizon(of cpu: CPUID) -> Instant {
-    min(min(now + reach, queue.time(of: cpu.interruptLeaf)), loose.firstTime)
+    let soonest = min(queue.time(of: cpu.interruptLeaf), loose.firstTime)
+    return min(min(now + reach, soonest), stretchEnd)
   }
 
   /// Computes for `length` and goes on at once if nothing can come between. Returns: the answer,

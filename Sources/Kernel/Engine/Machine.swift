@@ -19,6 +19,8 @@ package struct Machine: ~Copyable {
   package internal(set) var accounting: Accounting
   /// When measuring began: at the start, or at the end of the warm-up.
   package internal(set) var measuredFrom: Instant
+  /// The end of the stretch that is being run: nobody runs ahead of it.
+  var stretchEnd: Instant
   var queue: WinnerTree
   var loose: EventHeap
   var contexts: Buffer<Context>
@@ -38,7 +40,7 @@ package struct Machine: ~Copyable {
     cpuCount = count
     (now, events, self.runsAhead) = (.zero, 0, runsAhead)
     accounting = Accounting()
-    measuredFrom = .zero
+    (measuredFrom, stretchEnd) = (.zero, .never)
     queue = WinnerTree(leafCount: 2 * count)
     loose = EventHeap()
     contexts = Buffer(count * CPU.contextsMax, Context())
@@ -60,7 +62,7 @@ package struct Machine: ~Copyable {
     (now, events, runsAhead) = (other.now, other.events, other.runsAhead)
     (costs, reach, cpuCount) = (other.costs, other.reach, other.cpuCount)
     accounting = other.accounting.clone()
-    measuredFrom = other.measuredFrom
+    (measuredFrom, stretchEnd) = (other.measuredFrom, other.stretchEnd)
     queue = other.queue.clone()
     loose = other.loose.clone()
     contexts = other.contexts.clone()
@@ -79,6 +81,7 @@ package struct Machine: ~Copyable {
   /// Runs events until the time is past `end`, nothing is left, `budget` events have passed or the
   /// probe wants draining. Returns: why it stopped.
   package mutating func run(until end: Instant = .never, events budget: UInt64 = .max) -> Halt {
+    stretchEnd = end
     let last = events.addingReportingOverflow(budget)
     let limit = last.overflow ? UInt64.max : last.partialValue
     while events < limit {

@@ -39,24 +39,8 @@ import Testing
     #expect(slabs == emptied)
   }
 
-  @Test("frees of one object by two CPUs at once break nothing but the program's rule")
-  func doubleFrees() throws {
-    for seed in 1...4 as ClosedRange<UInt64> {
-      var storm = try Storm(size: 4096, seed: seed)
-      storm.freesTwice = true
-      for turn in 0..<30_000 {
-        storm.turn()
-        if turn % 97 == 0 { storm.runner.world.slab.checkInvariants() }
-      }
-      let kinds = Set(storm.runner.world.complaints.raised.map(\.kind))
-      #expect(kinds.contains(.doubleFree) && kinds.isSubset(of: [.doubleFree, .badFree]))
-    }
-  }
-
   struct Storm: ~Copyable {
     var runner: PathRunner
-    /// Whether one object in eight is freed by a second CPU too.
-    var freesTwice = false
     let cache: CacheID
     var random: RandomStream
     var held: [Address] = []
@@ -99,10 +83,6 @@ import Testing
         let object = held.removeLast()
         all.remove(object)
         runner.cpus[cpu].append(PathRunner.Thread(frames: [.kfree(.start(object))]))
-        let other = (cpu + 1) % cpuCount
-        if freesTwice, random.below(8) == 0, runner.cpus[other].isEmpty {
-          runner.cpus[other].append(PathRunner.Thread(frames: [.kfree(.start(object))]))
-        }
       }
     }
 

@@ -231,10 +231,11 @@ extension VmallocState {
     return areas.insert(record.area, into: &nodes[home].busy)
   }
 
-  /// Forgets an area that is in no structure. Returns: the call that frees its object.
+  /// Forgets an area that is in no structure. Returns: the call that frees its object. The first
+  /// area of all, the whole free range, was there before there were caches, and has none.
   mutating func drop(_ area: VmapAreaID) -> Frame {
     let object = areas[area].object
     areas.pool.give(area)
-    return .kmemCacheFree(.start(areaCache, object))
+    return object == .null ? .kfree(.start(.null)) : .kmemCacheFree(.start(areaCache, object))
   }
 }
