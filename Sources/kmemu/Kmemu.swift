@@ -19,7 +19,7 @@ struct Kmemu: ParsableCommand {
 
   private static let subcommands: [any ParsableCommand.Type] = [
     RunCommand.self, CheckCommand.self, StudyCommand.self, ListCommand.self, TopologyCommand.self,
-    VerifyCommand.self,
+    VerifyCommand.self, ExplainCommand.self,
   ]
 
   static func main() {

@@ -40,7 +40,7 @@ package enum DoSoftIRQ: Path {
       world.trace(.softirqEntry, on: cpu, a: UInt64(vector.rawValue))
       world.counters.add(.softirqs, 1)
       let place = DoSoftIRQ.ran(since: since, pending: pending, restarts: restarts)
-      return ask(.call(world.program.softirqFrame(vector, on: cpu)), then: place)
+      return ask(.call(world.softirqFrame(vector, on: cpu)), then: place)
     case .ran(let since, let pending, let restarts):
       world.trace(.softirqExit, on: cpu, a: UInt64(pending.trailingZeroBitCount))
       return next(pending & (pending &- 1), restarts, since, &world, cpu)
@@ -117,7 +117,7 @@ package enum HandleIRQ: Path {
       world.trace(.irqHandlerEntry, on: cpu, a: UInt64(source))
       world.counters.add(.deviceInterrupts, 1)
       return ask(
-        .call(world.program.hardirqFrame(Int(source), on: cpu)), then: .ran(source: source))
+        .call(world.hardirqFrame(Int(source), on: cpu)), then: .ran(source: source))
     case .ran(let source):
       world.trace(.irqHandlerExit, on: cpu, a: UInt64(source))
       self = .nextSource

@@ -25,6 +25,7 @@ extension Path {
 package enum Frame: BitwiseCopyable {
   case script(Script)
   case program(ProgramPath)
+  case visit(VisitPath)
   // Core
   case handleIRQ(HandleIRQ)
   case doSoftIRQ(DoSoftIRQ)
@@ -102,6 +103,7 @@ package enum Frame: BitwiseCopyable {
     switch self {
     case .script(let path): return go(path, Frame.script)
     case .program(let path): return go(path, Frame.program)
+    case .visit(let path): return go(path, Frame.visit)
     case .handleIRQ(let path): return go(path, Frame.handleIRQ)
     case .doSoftIRQ(let path): return go(path, Frame.doSoftIRQ)
     case .ksoftirqd(let path): return go(path, Frame.ksoftirqd)
@@ -169,6 +171,7 @@ package enum Frame: BitwiseCopyable {
     switch self {
     case .script: Script.name
     case .program: ProgramPath.name
+    case .visit: VisitPath.name
     case .handleIRQ: HandleIRQ.name
     case .doSoftIRQ: DoSoftIRQ.name
     case .ksoftirqd: Ksoftirqd.name

@@ -28,6 +28,7 @@ package struct World: ~Copyable {
   package var pages: PageAllocator
   package var slab: SlabAllocator
   package var scripts: Buffer<Step>
+  package internal(set) var visit: Visit
   /// Set when the run cannot go on: a true deadlock.
   var isStopped: Bool
   /// A violation or warning waits for its context and path.
@@ -55,6 +56,7 @@ package struct World: ~Copyable {
     slab = SlabAllocator(boot, pages, &locks, &lines)
     vmalloc = VmallocState(boot, pages, &slab, &locks, &lines)
     scripts = Buffer(256, .return())
+    visit = Visit()
     (isStopped, hasComplaint) = (false, false)
   }
 
@@ -79,6 +81,7 @@ package struct World: ~Copyable {
     pages = other.pages.clone()
     slab = other.slab.clone()
     scripts = other.scripts.clone()
+    visit = other.visit.clone()
     (isStopped, hasComplaint) = (other.isStopped, other.hasComplaint)
   }
 }

@@ -1,3 +1,5 @@
+import Kernel
+
 /// Operations that a real kernel carried out one after the other, and what it answered after each.
 package struct OperationList: Sendable {
   /// As its first comment has it: `slab_fill`.
@@ -7,6 +9,33 @@ package struct OperationList: Sendable {
   package var operations: [RecordedOperation]
   /// Whether page events were recorded: a list without any was recorded with tracing off.
   package var recordsPageEvents: Bool
+}
+
+extension OperationList {
+  /// Managed pages of zones, where the list prints its zones: ` ~ zone.n0.DMA32 … managed=232077`.
+  var managedPages: [KernelConfig.ManagedZone] {
+    var found: [KernelConfig.ManagedZone] = []
+    for figure in operations.flatMap(\.figures) where figure.key.hasPrefix("zone.n") {
+      let parts = figure.key.split(separator: ".")
+      guard parts.count == 3, let node = Int(parts[1].dropFirst()), let pages = figure.managed,
+        !found.contains(where: { $0.node == node && $0.zone == parts[2] })
+      else { continue }
+      found.append(.init(node: node, zone: String(parts[2]), pages: pages))
+    }
+    return found
+  }
+}
+
+extension RecordedFigure {
+  fileprivate var managed: Int? {
+    let text: String =
+      switch answer {
+      case .same(let value): value
+      case .byBoot(let values): values.first ?? ""
+      }
+    let word = text.split(separator: " ").first { $0.hasPrefix("managed=") }
+    return word.flatMap { Int($0.dropFirst("managed=".count)) }
+  }
 }
 
 /// The machine and kernel that a list's second comment names.

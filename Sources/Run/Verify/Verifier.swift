@@ -1,3 +1,4 @@
+import Hardware
 import Kernel
 
 /// One recording as text, and what lies beside it.
@@ -68,12 +69,48 @@ package struct Verifier: Sendable {
   private func operations(_ recording: Recording) throws(RecordingError) -> FileAgreement {
     let list = try OperationList(parsing: recording.text, file: recording.file)
     let version = try version(list.guest.kernel, recording.file)
-    var agreement = FileAgreement(
-      file: recording.file, kind: .operations, kernel: version.name,
-      machine: RecordedMachine(list.guest).text)
-    let first = list.operations[0]
-    agreement.unsupported = .init(line: first.line, operation: first.text)
-    return agreement
+    let machine =
+      try recording.nodes.map { text throws(RecordingError) in
+        try RecordedMachine(parsing: text, file: "nodes.txt", memory: list.guest.memory)
+      } ?? RecordedMachine(list.guest)
+    guard machine.cpuCount == list.guest.cpuCount else {
+      throw RecordingError(
+        .machineUnknown, file: recording.file,
+        "recorded on \(list.guest.cpuCount) CPUs, and nodes.txt has \(machine.cpuCount)",
+        hint: "give the folder of the machine that it was recorded on")
+    }
+    var run = OperationListRun(
+      list, machine: machine.text, version: version, comparesAll: comparesAll)
+    var guest = EmulatedGuest(try boot(machine, version, list))
+    try run.run(on: &guest)
+    return run.agreement
+  }
+
+  /// What the recorded kernel booted with: Debian's configuration, huge pages off, one GiB of
+  /// memory below 4 GiB, and as many managed pages as zoneinfo or the list itself says.
+  private func boot(
+    _ machine: RecordedMachine, _ version: KernelVersion, _ list: OperationList
+  ) throws(RecordingError) -> Boot {
+    var config = KernelConfig()
+    config.transparentHugePages = false
+    config.slabFreelistRandom = true
+    config.lowMemoryEnd = RecordedMachine.guestLowMemoryEnd
+    if let zoneInfo {
+      config.managedPages = try ZoneInfo(parsing: zoneInfo, file: "zoneinfo").zones
+        .filter { $0["managed"] > 0 }
+        .map { .init(node: $0.node, zone: $0.name, pages: $0["managed"]) }
+    } else {
+      config.managedPages = list.managedPages
+    }
+    let costs: Costs
+    do {
+      costs = try CostFile.named("generic-x86")
+    } catch {
+      throw RecordingError(
+        .impossible, file: list.file, "the bundled cost file is damaged",
+        hint: "this is an error of kmemu; please report it")
+    }
+    return Boot(machine: machine.description, version: version, costs: costs, config: config)
   }
 
   /// What folder or file name says of the release: `6.12-8c2n`, `slab_params-6.12-8c2n.csv`.

@@ -36,7 +36,7 @@ package struct PageAllocator: ~Copyable {
   package internal(set) var map: MemMap
   package internal(set) var zones: Buffer<Zone>
   var zonelist: Zonelist
-  package let settings: PageSettings
+  package internal(set) var settings: PageSettings
   package let cpuCount: Int
   package let nodeCount: Int
   /// Where the lists of each zone and CPU are in `perCPU`, plus one; 0: not made yet.

@@ -1,0 +1,119 @@
+import Hardware
+import Kernel
+import Simulation
+
+/// Reads the emulated machine's state under the names that recordings use.
+extension EmulatedGuest {
+  /// What a set holds: how many, on which nodes, in how many slabs, in what order of addresses.
+  func stateOfSet(_ set: String, wantsRuns: Bool) -> [String: String] {
+    let objects = sets[set] ?? []
+    var result = ["result.held": "\(objects.count)"]
+    var byNode: [Int: Int] = [:]
+    var blocks: Set<Int> = []
+    var runs: [(name: String, count: Int)] = []
+    var (up, down) = (0, 0)
+    var last: PFN?
+    for object in objects {
+      let (page, size) = block(of: object)
+      guard !page.isNone else { continue }
+      let node = machine.world.pages.node(of: page).index
+      byNode[node, default: 0] += 1
+      blocks.insert(machine.world.pages.map.head(of: page).index)
+      let name = "n\(node).\(machine.world.pages.kind(of: page).name)"
+      if runs.last?.name == name { runs[runs.count - 1].count += 1 } else { runs.append((name, 1)) }
+      if let last, last + size == page { up += 1 }
+      if let last, page + size == last { down += 1 }
+      last = page
+    }
+    for (node, count) in byNode { result["result.n\(node)"] = "\(count)" }
+    result["result.in_slabs"] = "\(blocks.count)"
+    (result["result.up"], result["result.down"]) = ("\(up)", "\(down)")
+    if wantsRuns {
+      result["result.runs"] = runs.map { "\($0.name):\($0.count)" }.joined(separator: ";")
+    }
+    return result
+  }
+
+  /// The first page of an object, and how many its block has.
+  private func block(of object: HeldObject) -> (PFN, Int) {
+    let architecture = machine.world.architecture
+    switch object {
+    case .object(_, let address), .kmalloc(let address):
+      return (architecture.pfn(of: address), 1)
+    case .pages(let pfn, let order): return (pfn, order.pageCount)
+    case .vmalloc(let address, _): return (machine.world.vmalloc.frame(of: address), 1)
+    case .kvmalloc(let address, _):
+      guard machine.world.vmalloc.isVmalloc(address) else {
+        return (architecture.pfn(of: address), 1)
+      }
+      return (machine.world.vmalloc.frame(of: address), 1)
+    }
+  }
+
+  /// What sysfs says of the caches that a list made, and vmalloc's own figures.
+  func state() -> [String: String] {
+    var state: [String: String] = [:]
+    for (name, cache) in caches {
+      for file in machine.world.slab.figures(of: cache).files {
+        state["slab.\(name).\(file.name)"] = file.text
+      }
+    }
+    state["vmap.lazy"] = "\(machine.world.vmalloc.purge.pages)"
+    state["vmap.own_areas"] = "\(machine.world.vmalloc.vms.all.liveCount)"
+    state["vmap.own_pages"] = "\(machine.world.vmalloc.vms.pageCount)"
+    return state
+  }
+
+  /// What was counted since the operation began.
+  func counts() -> [String: String] {
+    var all: [String: String] = [:]
+    for (name, count) in events.counts { all["ev.\(name)"] = "\(count)" }
+    let now = machine.world.vmalloc.statistics
+    func note(_ name: String, _ value: KeyPath<VmallocStatistics, UInt64>) {
+      all[name] = "\(now[keyPath: value] - before[keyPath: value])"
+    }
+    note("vmap.areas_allocated", \.areasAllocated)
+    note("vmap.lazy_frees", \.lazyFrees)
+    note("vmap.purge_calls", \.purgeCalls)
+    note("vmap.drain_work_runs", \.drainWorkRuns)
+    // The event that carries this count is the purging thread's; a worker's is filtered out.
+    let purged = now.areasPurged - before.areasPurged
+    all["vmap.areas_purged"] = "\(purged - (now.areasPurgedByWork - before.areasPurgedByWork))"
+    all["vmap.lazy_max_pages"] = "\(machine.world.vmalloc.purge.pagesMax)"
+    note("tlb.flush_kernel_range.calls", \.flushCalls)
+    note("tlb.flush_kernel_range.pages", \.flushPages)
+    note("tlb.do_flush_tlb_all.cpus_run", \.flushAllCPUs)
+    note("tlb.do_kernel_range_flush.cpus_run", \.rangeFlushCPUs)
+    return all
+  }
+
+  /// Zones and page lists, which depend on all that the machine did before.
+  func zones() -> [String: String] {
+    var all: [String: String] = [:]
+    for number in 0..<machine.world.pages.zones.count {
+      let zone = machine.world.pages.zones[number]
+      let name = "n\(zone.node.index).\(zone.kind.name)"
+      all["zone_buddy_free.\(name)"] = "\(zone.freePages)"
+      all["zone.\(name)"] =
+        "free=\(zone.freePages) min=\(zone.mark(0)) low=\(zone.mark(1)) high=\(zone.mark(2)) "
+        + "managed=\(zone.managed)"
+      for cpu in 0..<cpuCount {
+        all["pcp.cpu\(cpu).\(name)"] = lists(number, CPUID(cpu))
+      }
+    }
+    return all
+  }
+
+  private func lists(_ zone: Int, _ cpu: CPUID) -> String {
+    let sizing = machine.world.pages.zones[zone].sizing
+    let lists = machine.world.pages.lists(zone, cpu)
+    let text =
+      "count=\(lists.count) high=\(lists.high) batch=\(sizing.batch) high_min=\(sizing.highMin) "
+      + "high_max=\(sizing.highMax) alloc_factor=\(lists.allocFactor) "
+      + "free_count=\(lists.freeCount) flags=\(lists.flags.rawValue)"
+    let lengths = machine.world.pages.listLengths(zone, cpu).map {
+      " o\($0.order).m\($0.type):\($0.count)"
+    }
+    return text + lengths.joined()
+  }
+}

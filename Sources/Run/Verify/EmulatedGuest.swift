@@ -1,0 +1,173 @@
+import Hardware
+import Kernel
+import Simulation
+
+/// The emulated counterpart of the recorded machine: it carries out a list's operations one at a
+/// time and can say everything that the recording says.
+///
+/// What runs is the whole emulator: an operation's calls are made by a task (or an interrupt) on
+/// the CPU that the list names, and the state is read where they end. Work that an operation left
+/// to others (a purge by a worker) goes on afterwards for `pause`, as it did while the recorder
+/// wrote its answers.
+///
+/// The recorded kernel had been up for a while. So is this one: `warmUp` has every CPU use each
+/// kmalloc class and vmalloc once, which leaves a slab with free objects on it, and page tables.
+struct EmulatedGuest: ~Copyable {
+  var machine: Machine
+  var sets: [String: [HeldObject]] = [:]
+  /// Caches whose state is reported, by the name that the list gave.
+  var caches: [String: CacheID] = [:]
+  var events = PageEvents()
+  /// The counts of vmalloc at the beginning of the operation.
+  var before: VmallocStatistics
+  let cpuCount: Int
+
+  /// Emulated time between the end of an operation and the reading of its counts.
+  static let pause = Duration(picoseconds: 1_000_000_000) * 20
+
+  init(_ boot: consuming Boot) {
+    cpuCount = boot.cpuCount
+    machine = Machine(boot)
+    before = machine.world.vmalloc.statistics
+    machine.world.probe.start(from: .zero, to: .never, selected: Buffer(0, 0))
+    warmUp()
+  }
+
+  /// Brings caches and page tables to where a kernel in use has them.
+  ///
+  /// On each CPU: an object of every kmalloc class, then areas of one page, then all of it freed
+  /// and the areas purged. No figure of any list is used here.
+  private mutating func warmUp() {
+    let sizes = machine.world.slab.classes.indices.map { KmallocClasses.size(of: $0) }
+    for cpu in 0..<cpuCount {
+      let site = OperationSite(cpu: cpu, context: .task)
+      let objects = call(
+        sizes.map { .kmalloc(.start(size: UInt32($0), gfp: .kernel, node: .any)) }, at: site)
+      let areas = call(
+        Array(
+          repeating: .vmalloc(.start(pages: 1, gfp: .kernel, node: .any)),
+          count: EmulatedGuest.warmAreas), at: site)
+      _ = call(objects.map { .kfree(.start($0.address)) }, at: site)
+      _ = call(areas.map { .vfree(.start($0.address)) }, at: site)
+    }
+    _ = call([.vmUnmapAliases(.start)], at: OperationSite(cpu: 0, context: .task))
+    wait(EmulatedGuest.pause)
+  }
+
+  /// Areas of one page that the warm-up has at a time on each CPU.
+  static let warmAreas = 64
+
+  // MARK: Running
+
+  /// Makes the calls and stops where the last has returned. Returns: their replies.
+  mutating func call(
+    _ frames: [Frame], at site: OperationSite, endsAtNull: Bool = false
+  ) -> [Reply] {
+    let place: Visit.Place =
+      switch site.context {
+      case .task: .task
+      case .irqoff: .irqsOff
+      case .soft: .softirq
+      case .hard: .hardirq
+      }
+    machine.visit(CPUID(site.cpu ?? 0), at: place, endsAtNull: endsAtNull, frames)
+    while !machine.world.visit.isDone {
+      let halt = machine.run(events: 1)
+      if halt == .probeIsFull { collectEvents() }
+      if halt == .nothingLeft || halt == .deadlock { break }
+    }
+    return (0..<machine.world.visit.returned).map { machine.world.visit.replies[$0] }
+  }
+
+  /// Whether the last calls came to their end.
+  var isAlive: Bool { machine.world.visit.isDone }
+
+  /// Lets time pass.
+  mutating func wait(_ length: Duration) {
+    let end = machine.now + length
+    while machine.run(until: end) == .probeIsFull { collectEvents() }
+    machine.settle(at: end)
+    collectEvents()
+  }
+
+  mutating func collectEvents() {
+    for index in 0..<machine.world.probe.count {
+      events.note(machine.world.probe[index]) { pid in
+        EmulatedGuest.isKernelThread(pid, machine.world.tasks)
+      }
+    }
+    machine.world.probe.clear()
+  }
+
+  private static func isKernelThread(_ pid: Int32, _ tasks: borrowing Tasks) -> Bool {
+    for index in 0..<tasks.all.highWater where tasks.all[TaskID(index)].pid == pid {
+      return tasks.all[TaskID(index)].isKernelThread
+    }
+    return false
+  }
+
+  /// Forgets the counts of the operation before.
+  mutating func beginOperation() {
+    collectEvents()
+    events.forget()
+    before = machine.world.vmalloc.statistics
+  }
+}
+
+/// What a list holds in a set.
+enum HeldObject {
+  case object(CacheID, Address)
+  case kmalloc(Address)
+  case pages(PFN, Order)
+  case vmalloc(Address, pages: Int)
+  case kvmalloc(Address, bytes: Int)
+
+  /// The call that gives it back.
+  var free: Frame {
+    switch self {
+    case .object(let cache, let address): .kmemCacheFree(.start(cache, address))
+    case .kmalloc(let address): .kfree(.start(address))
+    case .pages(let pages, let order): .freePages(.start(pages, order))
+    case .vmalloc(let address, _): .vfree(.start(address))
+    case .kvmalloc(let address, _): .kvfree(.start(address))
+    }
+  }
+}
+
+/// Counts page events as the recordings do: those of the threads that carry out the list, not
+/// those of kernel threads.
+struct PageEvents {
+  /// By the figure's name: `page_alloc.o0.m0`.
+  private(set) var counts: [String: Int] = [:]
+  /// Who runs on each CPU; 0 is idle.
+  private var running: [Int32: Int32] = [:]
+  private var kernelThreads: [Int32: Bool] = [:]
+
+  mutating func forget() { counts = [:] }
+
+  mutating func note(_ record: ProbeRecord, isKernelThread: (Int32) -> Bool) {
+    guard let event = TraceEvent(rawValue: record.event) else { return }
+    let (low, high) = (record.b & 0xFF, record.b >> 8 & 0xFF)
+    let name: String
+    switch event {
+    case .schedSwitch:
+      running[record.cpu] = Int32(truncatingIfNeeded: record.a >> 32)
+      return
+    case .mmPageAlloc: name = "page_alloc.o\(low).m\(high)"
+    case .mmPageFree: name = "page_free.o\(low)"
+    case .mmPageAllocZoneLocked: name = "zone_locked.o\(low).m\(high)"
+    case .mmPagePcpuDrain: name = "pcpu_drain.o\(low).m\(high)"
+    case .mmPageAllocExtfrag:
+      let (order, type) = (record.b >> 16 & 0xFF, record.b >> 24 & 0xFF)
+      name = "extfrag.ao=\(low).fo=\(order).amt=\(high).fmt=\(type)"
+    default: return
+    }
+    let pid = running[record.cpu] ?? 0
+    if pid != 0 {
+      let isKernel = kernelThreads[pid] ?? isKernelThread(pid)
+      kernelThreads[pid] = isKernel
+      if isKernel { return }
+    }
+    counts[name, default: 0] += 1
+  }
+}

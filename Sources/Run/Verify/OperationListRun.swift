@@ -1,0 +1,113 @@
+import Hardware
+import Kernel
+
+/// Runs a list on the emulated machine and compares its answers after each operation.
+struct OperationListRun {
+  let list: OperationList
+  let comparesAll: Bool
+  private(set) var agreement: FileAgreement
+
+  init(_ list: OperationList, machine: String, version: KernelVersion, comparesAll: Bool) {
+    (self.list, self.comparesAll) = (list, comparesAll)
+    agreement = FileAgreement(
+      file: list.file, kind: .operations, kernel: version.name, machine: machine)
+    if !list.recordsPageEvents {
+      agreement.notes.append("recorded with page events off: they are not compared")
+    }
+  }
+
+  /// Carries out all operations.
+  mutating func run(on guest: inout EmulatedGuest) throws(RecordingError) {
+    let starting = startingState
+    for operation in list.operations {
+      guest.beginOperation()
+      var answers: [String: String]
+      do throws(EmulatedGuest.Refusal) {
+        answers = try guest.carryOut(operation.kind)
+      } catch {
+        guard error.isUnsupported else {
+          throw RecordingError(
+            .badOperation, file: list.file, line: operation.line,
+            "op \(operation.number): \(error.message)", hint: error.hint)
+        }
+        let unsupported = FileAgreement.Unsupported(line: operation.line, operation: operation.text)
+        (agreement.groups, agreement.differences, agreement.outOfRange) = ([], [], [])
+        (agreement.varying, agreement.varyingInRange) = (0, 0)
+        agreement.unsupported = unsupported
+        return
+      }
+      guard guest.isAlive else {
+        throw RecordingError(
+          .impossible, file: list.file, line: operation.line,
+          "op \(operation.number) does not come to an end on the emulated machine",
+          hint: "does a vmalloc or a lock wait where nothing wakes it?")
+      }
+      answers.merge(guest.state()) { mine, _ in mine }
+      guest.wait(EmulatedGuest.pause)
+      answers.merge(guest.counts()) { mine, _ in mine }
+      if comparesAll { answers.merge(guest.zones()) { mine, _ in mine } }
+      answers.merge(starting) { mine, _ in mine }
+      compare(operation, answers)
+    }
+  }
+
+  /// State from before the list that no operation of ours changes: areas of vm_map_ram().
+  private var startingState: [String: String] {
+    for figure in list.operations[0].figures where figure.key == "vmap.map_ram_areas" {
+      if case .same(let value) = figure.answer { return [figure.key: value] }
+    }
+    return ["vmap.map_ram_areas": "0"]
+  }
+
+  private mutating func compare(_ operation: RecordedOperation, _ answers: [String: String]) {
+    var printed: Set<String> = []
+    for figure in operation.figures {
+      printed.insert(figure.key)
+      guard figure.isCore || comparesAll && answers[figure.key] != nil else { continue }
+      let emulated = answers[figure.key] ?? absent(figure.key)
+      var difference = FigureDifference(
+        line: figure.line, subject: "op \(operation.number) \(operation.text)", key: figure.key,
+        recorded: "", emulated: emulated)
+      switch figure.answer {
+      case .same(let value):
+        difference.recorded = value
+        agreement.compare(difference, group: Self.group(of: figure.key))
+      case .byBoot(let values):
+        difference.recorded = values.joined(separator: " | ")
+        agreement.compareVarying(difference, isInRange: Self.isInRange(emulated, values))
+      }
+    }
+    guard list.recordsPageEvents else { return }
+    // A count that the recording does not print was nothing there.
+    for (key, count) in answers.sorted(by: { $0.key < $1.key })
+    where key.hasPrefix("ev.page_") && !printed.contains(key) && count != "0" {
+      agreement.compare(
+        FigureDifference(
+          line: operation.line, subject: "op \(operation.number) \(operation.text)", key: key,
+          recorded: "0", emulated: count), group: Self.group(of: key))
+    }
+  }
+
+  /// What an answer is that was not given: a count or a node without objects is 0.
+  private func absent(_ key: String) -> String {
+    if key.hasPrefix("ev.") { return "0" }
+    let isNode = key.hasPrefix("result.n") && key.dropFirst(8).allSatisfy(\.isNumber)
+    return isNode ? "-" : "no answer"
+  }
+
+  /// `slab.s1.objects` → `slab`; `ev.page_alloc.o0.m0` → `ev.page_alloc`.
+  static func group(of key: String) -> String {
+    let parts = key.split(separator: ".")
+    return parts.prefix(parts[0] == "ev" ? 2 : 1).joined(separator: ".")
+  }
+
+  /// Whether a value is one of those seen, or a number between them.
+  static func isInRange(_ value: String, _ seen: [String]) -> Bool {
+    if seen.contains(value) { return true }
+    let numbers = seen.compactMap { $0 == "-" ? 0 : Int($0) }
+    guard let number = value == "-" ? 0 : Int(value), numbers.count == seen.count,
+      let least = numbers.min(), let most = numbers.max()
+    else { return false }
+    return (least...most).contains(number)
+  }
+}

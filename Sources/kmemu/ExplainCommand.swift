@@ -1,0 +1,141 @@
+import ArgumentParser
+import Hardware
+import HostTopology
+import Kernel
+import Report
+import Run
+import Scenario
+import Topology
+
+/// `kmemu explain`: derived constants of a kernel on a machine, GFP flags, error codes.
+struct ExplainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "explain",
+    abstract: "Explain derived constants of a kernel on a machine, a GFP flag, an error code.",
+    discussion: """
+      Topics: slabs, cache NAME, pcp, watermarks, vmalloc, gfp FLAGS, errors, and every error \
+      code (S104, T108, V107). Without a topic: what each of them tells.
+      """)
+
+  @Argument(help: ArgumentHelp("slabs, cache kmalloc-256, gfp GFP_ATOMIC, S104, …"))
+  var topic: [String] = []
+
+  @Option(help: ArgumentHelp("The kernel release, such as 6.12.", valueName: "v"))
+  var kernel: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "host, an hwloc XML file, or a synthetic string.", valueName: "machine"))
+  var machine = "host"
+
+  @Option(help: ArgumentHelp("Keep the first N CPUs by OS number.", valueName: "n"))
+  var cpus: Int?
+
+  @Option(help: "text or json.")
+  var format = OutputFormat.text
+
+  func run() throws {
+    let found = try explanation()
+    switch format {
+    case .text: try Console.write(ExplainText.render(found))
+    case .json: try Console.write(ExplainText.json(found))
+    }
+  }
+
+  private func explanation() throws -> Explanation {
+    guard let first = topic.first else { return Self.topics() }
+    let rest = topic.dropFirst().joined(separator: " ")
+    switch (first.lowercased(), rest.isEmpty) {
+    case ("slabs", true): return try explainer().slabs()
+    case ("pcp", true): return try explainer().pageLists()
+    case ("watermarks", true): return try explainer().watermarks()
+    case ("vmalloc", true): return try explainer().vmalloc()
+    case ("errors", true): return ErrorCodes.all()
+    case ("gfp", true): return Explanation.allGFP
+    case ("gfp", false): return try gfp(rest)
+    case ("cache", false): return try cache(rest)
+    default: break
+    }
+    if rest.isEmpty {
+      if let found = ErrorCodes.one(first) { return found }
+      if let found = Explanation(gfp: first) { return found }
+    }
+    throw Console.failure(
+      "there is no topic `\(topic.joined(separator: " "))`",
+      hint: "kmemu explain without a topic lists them", .usage)
+  }
+
+  private static func topics() -> Explanation {
+    var found = Explanation("topics", "kmemu explain TOPIC")
+    var table = Explanation.Table(["topic", "what it tells"])
+    table.rows = Explanation.topics.map { [.text($0.name), .text($0.title)] }
+    found.tables = [table]
+    return found
+  }
+
+  private func gfp(_ flags: String) throws -> Explanation {
+    if let found = Explanation(gfp: flags) { return found }
+    throw Console.failure(
+      "`\(flags)` is no GFP flag", hint: "kmemu explain gfp lists them all", .usage)
+  }
+
+  private func cache(_ name: String) throws -> Explanation {
+    let explainer = try explainer()
+    if let found = explainer.cache(name) { return found }
+    throw Console.failure(
+      "there is no cache `\(name)` at boot",
+      hint: "there is: " + explainer.cacheNames.joined(separator: ", "), .usage)
+  }
+
+  private func explainer() throws -> Explainer {
+    let names = KernelVersion.all.map(\.name)
+    let wanted = kernel ?? names.last ?? ""
+    guard let version = KernelVersion.all.first(where: { $0.name == wanted }) else {
+      throw Console.failure(
+        code: "V112", "this version does not emulate Linux \(wanted)",
+        hint: "there is: \(names.joined(separator: ", "))", .usage)
+    }
+    let description = try MachineOptions.describe(machine, cpus: cpus)
+    let costs: Costs
+    do {
+      costs = try CostFile.named("generic-x86")
+    } catch {
+      throw Console.failure("the bundled cost file is damaged: \(error)", .internalError)
+    }
+    return Explainer(Boot(machine: description, version: version, costs: costs))
+  }
+}
+
+/// Every error code there is, from the modules that raise them.
+enum ErrorCodes {
+  private static let families: [(title: String, codes: [(code: String, text: String)])] = [
+    ("scenarios", ErrorCode.allCases.map { ($0.rawValue, $0.explanation) }),
+    ("machines", TopologyError.Code.allCases.map { ($0.rawValue, $0.explanation) }),
+    ("recordings", RecordingError.Code.allCases.map { ($0.rawValue, $0.explanation) }),
+  ]
+
+  static func one(_ code: String) -> Explanation? {
+    for family in families {
+      if let found = family.codes.first(where: { $0.code == code.uppercased() }) {
+        var explanation = Explanation(found.code, "\(found.code): an error about \(family.title)")
+        explanation.text = [found.text]
+        return explanation
+      }
+    }
+    return nil
+  }
+
+  static func all() -> Explanation {
+    var found = Explanation("errors", "error codes")
+    var table = Explanation.Table(["code", "about", "begins"])
+    for family in families {
+      table.rows += family.codes.map { code in
+        let end = code.text.firstIndex { ".:;".contains($0) } ?? code.text.endIndex
+        return [.text(code.code), .text(family.title), .text(String(code.text[..<end].prefix(60)))]
+      }
+    }
+    found.tables = [table]
+    found.text = ["kmemu explain CODE tells the whole of one."]
+    return found
+  }
+}
