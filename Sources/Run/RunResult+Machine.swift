@@ -100,7 +100,9 @@ extension RunResult {
       shootdowns.count > 0 ? shootdowns.total.nanoseconds / Double(shootdowns.count) : 0
     return TLB(
       shootdowns: shootdowns.count, ipisSent: machine.world.counters[.ipisSent],
-      ipisReceived: machine.world.counters[.ipisReceived], flushAll: 0, flushOne: 0,
+      ipisReceived: machine.world.counters[.ipisReceived],
+      flushAll: machine.world.vmalloc.statistics.flushAllCPUs,
+      flushOne: machine.world.counters[.nr_tlb_local_flush_one],
       waitNs: TLB.Wait(mean: mean, max: shootdowns.most.nanoseconds),
       slowestCpu: shootdowns.slowest)
   }

@@ -39,12 +39,13 @@ extension EmulatedGuest {
     let architecture = machine.world.architecture
     switch object {
     case .object(_, let address), .kmalloc(let address):
-      return (architecture.pfn(of: address), 1)
+      // What kmalloc gives for no bytes is no address.
+      return (address < architecture.directMap ? .none : architecture.pfn(of: address), 1)
     case .pages(let pfn, let order): return (pfn, order.pageCount)
     case .vmalloc(let address, _): return (machine.world.vmalloc.frame(of: address), 1)
     case .kvmalloc(let address, _):
       guard machine.world.vmalloc.isVmalloc(address) else {
-        return (architecture.pfn(of: address), 1)
+        return (address < architecture.directMap ? .none : architecture.pfn(of: address), 1)
       }
       return (machine.world.vmalloc.frame(of: address), 1)
     }

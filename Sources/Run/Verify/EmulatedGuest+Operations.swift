@@ -122,7 +122,10 @@ extension EmulatedGuest {
     let frame = try frame(for: source)
     let replies = call(
       Array(repeating: frame, count: count), at: try checked(site), endsAtNull: true)
-    let objects = try replies.compactMap { try held($0, source.family) }
+    var objects: [HeldObject] = []
+    for reply in replies {
+      if let object = try held(reply, source.family) { objects.append(object) }
+    }
     sets[set, default: []] += objects
     var result = stateOfSet(set, wantsRuns: wantsRuns)
     result["result.got"] = "\(objects.count)"
@@ -139,13 +142,13 @@ extension EmulatedGuest {
     case .kmalloc(let address):
       result["result.ksize"] = "\(machine.world.slab.size(of: address))"
     case .kvmalloc:
-      let count = objects.count {
+      let count = objects.filter {
         if case .kvmalloc(let address, _) = $0 {
           machine.world.vmalloc.isVmalloc(address)
         } else {
           false
         }
-      }
+      }.count
       result["result.vmalloc"] = "\(count)"
     default: break
     }

@@ -92,16 +92,18 @@ struct EmulatedGuest: ~Copyable {
 
   mutating func collectEvents() {
     for index in 0..<machine.world.probe.count {
-      events.note(machine.world.probe[index]) { pid in
-        EmulatedGuest.isKernelThread(pid, machine.world.tasks)
-      }
+      let record = machine.world.probe[index]
+      let pid = events.unknownThread(of: record)
+      if let pid { events.learn(pid, isKernel: isKernelThread(pid)) }
+      events.note(record)
     }
     machine.world.probe.clear()
   }
 
-  private static func isKernelThread(_ pid: Int32, _ tasks: borrowing Tasks) -> Bool {
-    for index in 0..<tasks.all.highWater where tasks.all[TaskID(index)].pid == pid {
-      return tasks.all[TaskID(index)].isKernelThread
+  private func isKernelThread(_ pid: Int32) -> Bool {
+    for index in 0..<machine.world.tasks.all.highWater {
+      let task = machine.world.tasks.all[TaskID(index)]
+      if task.pid == pid { return task.isKernelThread }
     }
     return false
   }
@@ -145,7 +147,16 @@ struct PageEvents {
 
   mutating func forget() { counts = [:] }
 
-  mutating func note(_ record: ProbeRecord, isKernelThread: (Int32) -> Bool) {
+  /// The thread that a record says is next on its CPU, if it was not seen before.
+  func unknownThread(of record: ProbeRecord) -> Int32? {
+    guard record.event == TraceEvent.schedSwitch.rawValue else { return nil }
+    let pid = Int32(truncatingIfNeeded: record.a >> 32)
+    return pid == 0 || kernelThreads[pid] != nil ? nil : pid
+  }
+
+  mutating func learn(_ pid: Int32, isKernel: Bool) { kernelThreads[pid] = isKernel }
+
+  mutating func note(_ record: ProbeRecord) {
     guard let event = TraceEvent(rawValue: record.event) else { return }
     let (low, high) = (record.b & 0xFF, record.b >> 8 & 0xFF)
     let name: String
@@ -162,12 +173,8 @@ struct PageEvents {
       name = "extfrag.ao=\(low).fo=\(order).amt=\(high).fmt=\(type)"
     default: return
     }
-    let pid = running[record.cpu] ?? 0
-    if pid != 0 {
-      let isKernel = kernelThreads[pid] ?? isKernelThread(pid)
-      kernelThreads[pid] = isKernel
-      if isKernel { return }
-    }
+    // An interrupt counts for the thread it interrupts; none is a list's own.
+    if kernelThreads[running[record.cpu] ?? 0] == true { return }
     counts[name, default: 0] += 1
   }
 }
