@@ -25,6 +25,14 @@ package enum TextLayout {
     return (lines + [line]).joined(separator: "\n" + String(repeating: " ", count: indent))
   }
 
+  /// Words wrapped behind a start that the first line has already, each further line under them.
+  package static func wrapped(_ text: String, behind start: String) -> String {
+    let room = max(24, width - start.count)
+    let space = "\n" + String(repeating: " ", count: start.count)
+    let lines = wrapped(text, width: room).split(separator: "\n")
+    return start + lines.joined(separator: space)
+  }
+
   package static func right(_ text: String, _ width: Int) -> String {
     String(repeating: " ", count: max(0, width - text.count)) + text
   }

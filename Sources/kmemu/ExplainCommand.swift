@@ -125,13 +125,24 @@ enum ErrorCodes {
     return nil
   }
 
+  /// The first sentence, or as many of its words as have room in a line.
+  private static func beginning(of text: String) -> String {
+    let words = text.split(separator: " ")
+    var line = ""
+    for word in words {
+      if line.count + word.count + 1 > 58 { return line + "…" }
+      line += (line.isEmpty ? "" : " ") + word
+      if word.hasSuffix(".") || word.hasSuffix(":") { return String(line.dropLast()) }
+    }
+    return line
+  }
+
   static func all() -> Explanation {
     var found = Explanation("errors", "error codes")
     var table = Explanation.Table(["code", "about", "begins"])
     for family in families {
       table.rows += family.codes.map { code in
-        let end = code.text.firstIndex { ".:;".contains($0) } ?? code.text.endIndex
-        return [.text(code.code), .text(family.title), .text(String(code.text[..<end].prefix(60)))]
+        [.text(code.code), .text(family.title), .text(beginning(of: code.text))]
       }
     }
     found.tables = [table]

@@ -28,9 +28,7 @@ package enum ExplainText {
       let start = "  " + TextLayout.left(fact.name, names) + "  "
       guard !fact.remark.isEmpty else { return start + value + "\n" }
       let line = start + TextLayout.left(value, values) + "  "
-      return line
-        + TextLayout.wrapped(
-          fact.remark, indent: line.count, width: TextLayout.width) + "\n"
+      return TextLayout.wrapped(fact.remark, behind: line) + "\n"
     }.joined()
   }
 

@@ -59,8 +59,8 @@ package enum VerifyText {
       let lines = [
         TextLayout.wrapped(head, indent: 4),
         "    \(difference.key)",
-        "      kernel  " + TextLayout.wrapped(difference.recorded, indent: 14, width: 80),
-        "      kmemu   " + TextLayout.wrapped(difference.emulated, indent: 14, width: 80),
+        TextLayout.wrapped(difference.recorded, behind: "      kernel  "),
+        TextLayout.wrapped(difference.emulated, behind: "      kmemu   "),
       ]
       return lines.joined(separator: "\n") + "\n"
     }.joined()

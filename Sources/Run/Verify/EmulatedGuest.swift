@@ -35,18 +35,20 @@ struct EmulatedGuest: ~Copyable {
 
   /// Brings caches and page tables to where a kernel in use has them.
   ///
-  /// On each CPU: an object of every kmalloc class, then areas of one page, then all of it freed
-  /// and the areas purged. No figure of any list is used here.
+  /// On each CPU: an object of every kmalloc class, then areas of one page and one as large as a
+  /// thread's stack, then all of it freed and the areas purged. So page tables reach to somewhere
+  /// in a table, not to its end. No figure of any list is used here.
   private mutating func warmUp() {
     let sizes = machine.world.slab.classes.indices.map { KmallocClasses.size(of: $0) }
     for cpu in 0..<cpuCount {
       let site = OperationSite(cpu: cpu, context: .task)
       let objects = call(
         sizes.map { .kmalloc(.start(size: UInt32($0), gfp: .kernel, node: .any)) }, at: site)
+      let sizes = Array(repeating: Int32(1), count: EmulatedGuest.warmAreas)
       let areas = call(
-        Array(
-          repeating: .vmalloc(.start(pages: 1, gfp: .kernel, node: .any)),
-          count: EmulatedGuest.warmAreas), at: site)
+        (sizes + [EmulatedGuest.stackPages]).map {
+          .vmalloc(.start(pages: $0, gfp: .kernel, node: .any))
+        }, at: site)
       _ = call(objects.map { .kfree(.start($0.address)) }, at: site)
       _ = call(areas.map { .vfree(.start($0.address)) }, at: site)
     }
@@ -56,6 +58,8 @@ struct EmulatedGuest: ~Copyable {
 
   /// Areas of one page that the warm-up has at a time on each CPU.
   static let warmAreas = 64
+  /// Kernel: `THREAD_SIZE` (arch/x86/include/asm/page_64_types.h, 6.12). Unit: pages.
+  static let stackPages: Int32 = 4
 
   // MARK: Running
 
@@ -101,7 +105,13 @@ struct EmulatedGuest: ~Copyable {
   }
 
   private func isKernelThread(_ pid: Int32) -> Bool {
-    for index in 0..<machine.world.tasks.all.highWater {
+    let count = machine.world.tasks.all.highWater
+    // Threads are numbered from 1 in the order of their places, and none is given back.
+    let place = Int(pid) - 1
+    if place < count, machine.world.tasks.all[TaskID(place)].pid == pid {
+      return machine.world.tasks.all[TaskID(place)].isKernelThread
+    }
+    for index in 0..<count {
       let task = machine.world.tasks.all[TaskID(index)]
       if task.pid == pid { return task.isKernelThread }
     }

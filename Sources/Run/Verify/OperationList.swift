@@ -85,6 +85,17 @@ package struct RecordedFigure: Sendable, Equatable {
   }
 }
 
+extension OperationKind {
+  /// Whether the recorder's own thread did it, whose events were not recorded: what makes and ends
+  /// caches, waits and sets. All else is done by a thread on a CPU, and says what it got.
+  var isDriversOwn: Bool {
+    switch self {
+    case .createCache, .watchCache, .destroyCache, .settle, .setting: true
+    default: false
+    }
+  }
+}
+
 /// What an operation does.
 package enum OperationKind: Sendable, Equatable {
   case createCache(String, CacheShape)

@@ -44,6 +44,7 @@ struct OperationListRun {
       }
       answers.merge(guest.state()) { mine, _ in mine }
       guest.wait(EmulatedGuest.pause)
+      if operation.kind.isDriversOwn { guest.events.forget() }
       answers.merge(guest.counts()) { mine, _ in mine }
       if comparesAll { answers.merge(guest.zones()) { mine, _ in mine } }
       answers.merge(starting) { mine, _ in mine }

@@ -100,7 +100,8 @@ package struct Verifier: Sendable {
         .filter { $0["managed"] > 0 }
         .map { .init(node: $0.node, zone: $0.name, pages: $0["managed"]) }
     } else {
-      config.managedPages = list.managedPages
+      let printed = list.managedPages
+      config.managedPages = printed.isEmpty ? machine.knownManagedPages : printed
     }
     let costs: Costs
     do {
