@@ -18,11 +18,25 @@ import Testing
     return (checked.judge(runner.result(wallS: 1)), checked)
   }
 
-  @Test(arguments: Scenarios.bundled.map(\.name))
-  func bundledScenariosRun(name: String) throws {
+  /// Goal: bundled scenarios do what they say on one CPU, on two, and on nodes.
+  @Test(
+    arguments: Scenarios.bundled.map(\.name),
+    ["pu:1", "core:2 pu:1", "package:2 numa:1 core:4 pu:1"])
+  func bundledScenariosRun(name: String, machine: String) throws {
     let text = try #require(Scenarios.bundled.first { $0.name == name }).text
-    let (result, checked) = try run(text)
+    let (result, checked) = try run(text, "1ms", machine: machine)
     #expect(result.ended == "complete")
-    #expect(result.expectations.count == checked.expectations.count)
+    for expectation in result.expectations { #expect(expectation.held, "\(expectation)") }
+    for violation in result.violations {
+      #expect(checked.expectsViolation(violation.kind), "\(violation)")
+    }
+  }
+
+  /// A kworker that waits for a mutex is given more work meanwhile: it has to go on waiting.
+  @Test func workForAWaitingKworkerDoesNotWakeIt() throws {
+    let text = try #require(Scenarios.bundled.first { $0.name == "vmalloc-shootdown" }).text
+    let (result, _) = try run(text, "20ms", machine: "package:2 numa:1 core:4 pu:1")
+    #expect(result.ended == "complete")
+    #expect(result.tlb.shootdowns > 0)
   }
 }

@@ -18,6 +18,9 @@ package struct Task: BitwiseCopyable {
   package var state = State.ready
   /// A `wake` came before the `block`.
   var wakeIsPending = false
+  /// It sleeps in a mutex's queue: only the mutex wakes it, as `__mutex_lock()` sleeps again after
+  /// any other wake-up.
+  var awaitsMutex = false
   /// What it begins with when it first runs.
   let entry: Frame
   var hasRun = false

@@ -161,6 +161,7 @@ extension Locks {
   ) {
     locks[lock].contended += 1
     tasks.all[task].next = .none
+    tasks.all[task].awaitsMutex = true
     tasks.all[task].waitingSince = now
     let last = locks[lock].lastTask
     if last.isNone { locks[lock].firstTask = task } else { tasks.all[last].next = task }
@@ -173,6 +174,7 @@ extension Locks {
     guard !heir.isNone else { return nil }
     locks[lock].firstTask = tasks.all[heir].next
     if locks[lock].firstTask.isNone { locks[lock].lastTask = .none }
+    tasks.all[heir].awaitsMutex = false
     locks[lock].holderTask = heir
     locks[lock].holder = tasks.all[heir].cpu.context(0)
     locks[lock].acquiredAt = now

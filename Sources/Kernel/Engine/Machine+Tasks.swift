@@ -205,10 +205,7 @@ extension Machine {
 
   /// Wakes a task from a step of `cpu`: its CPU learns at once, or by a reschedule interrupt.
   mutating func wake(_ task: TaskID, from cpu: CPUID) -> Reply? {
-    guard world.tasks.all[task].state == .blocked else {
-      if world.tasks.all[task].state == .running { world.tasks.all[task].wakeIsPending = true }
-      return Reply.none
-    }
+    guard maySetOut(task) else { return Reply.none }
     let target = world.tasks.all[task].cpu
     world.trace(
       .schedWakeup, on: cpu, a: UInt64(UInt32(world.tasks.all[task].pid)), b: UInt64(target.index))
@@ -222,6 +219,14 @@ extension Machine {
     mix(cpu, end, 12)
     schedule(cpu, at: end, .computing, as: base(cpu) == .workload ? .scheduler : base(cpu))
     return nil
+  }
+
+  /// Whether a wake-up finds `task` asleep; if not, it is remembered for its next `block`.
+  private mutating func maySetOut(_ task: TaskID) -> Bool {
+    let (state, awaitsMutex) = (world.tasks.all[task].state, world.tasks.all[task].awaitsMutex)
+    if state == .blocked, !awaitsMutex { return true }
+    if state == .running || awaitsMutex { world.tasks.all[task].wakeIsPending = true }
+    return false
   }
 
   /// The interrupt that tells a CPU of a task that another CPU made ready there: only now may it
@@ -243,10 +248,7 @@ extension Machine {
 
   /// Puts a task into its CPU's run queue, and lets it on if the CPU idles or should yield.
   mutating func makeReady(_ task: TaskID, at time: Instant) {
-    guard world.tasks.all[task].state == .blocked else {
-      if world.tasks.all[task].state == .running { world.tasks.all[task].wakeIsPending = true }
-      return
-    }
+    guard maySetOut(task) else { return }
     let cpu = world.tasks.all[task].cpu
     ready(task, on: cpu)
     if world.cpus[cpu].activity == .idle, world.cpus[cpu].depth == 0 {

@@ -136,7 +136,10 @@ extension Machine {
     world.program.sources[source].arrivals += 1
     let cpu = CPUID(Int(world.program.sourceCPUs[Int(record.firstCPU + record.turn)]))
     if record.softirq >= 0 {
-      world.program.pendingUnits[source * cpuCount + cpu.index] += record.units
+      // A handler that never keeps up: beyond what is counted, units are lost as in a full ring.
+      let place = source * cpuCount + cpu.index
+      let sum = world.program.pendingUnits[place].addingReportingOverflow(record.units)
+      world.program.pendingUnits[place] = sum.overflow ? .max : sum.partialValue
     }
     scheduleArrival(source)
     deviceInterrupts(cpu, source: source)

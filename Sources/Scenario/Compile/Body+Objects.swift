@@ -27,15 +27,16 @@ extension Body {
   ]
 
   /// For every object that allocating steps under `tree` name: the function that frees it.
-  static func findFrees(in tree: Tree, _ apis: inout [String: FreeAPI]) {
+  static func findFrees(in tree: Tree, _ frees: inout [String: ProgramBuilder.Free]) {
     switch tree.kind {
-    case .list(let list): for item in list { findFrees(in: item, &apis) }
+    case .list(let list): for item in list { findFrees(in: item, &frees) }
     case .map(let map):
       for entry in map {
         if let kind = kinds[entry.key], let object = entry.value["as"]?.text {
-          apis[object] = kind.free
+          let from = entry.value["cache"]?.text.map { "(\($0))" } ?? ""
+          frees[object] = ProgramBuilder.Free(api: kind.free, operation: kind.free.text + from)
         }
-        findFrees(in: entry.value, &apis)
+        findFrees(in: entry.value, &frees)
       }
     case .text, .nothing: break
     }

@@ -20,11 +20,19 @@ final class Body {
 
   enum Held { case lock(Int, IRQs, String), masked(Mask, String) }
 
+  /// An object that this turn has made: its slot and how it is freed.
+  struct Filled {
+    var slot: SlotRef
+    var api: FreeAPI
+    /// The operation that its freeing is counted under: `kmem_cache_free(skb)`.
+    var operation: String
+  }
+
   /// Where a failing step goes: written behind the turn.
   struct Exit {
     enum Source { case allocation(Int), handOver(Int) }
     var source: Source
-    var objects: [(slot: SlotRef, api: FreeAPI)]
+    var objects: [Filled]
     var held: [Held]
     var stops: Bool
   }
@@ -37,7 +45,7 @@ final class Body {
   var slotCount = 0
   var held: [Held] = []
   /// What this turn put where, for its exits.
-  var filled: [(slot: SlotRef, api: FreeAPI)] = []
+  var filled: [Filled] = []
   var exits: [Exit] = []
   var repeatDepth = 0
   var raised: Set<SoftIRQ> = []
@@ -124,7 +132,8 @@ final class Body {
       slots[name]?.isFilled = true
     }
     filled.removeAll { $0.slot == ref }
-    filled.append((ref, api))
+    let from = cache.map { "(\(builder.program.caches[$0].name))" } ?? ""
+    filled.append(Filled(slot: ref, api: api, operation: api.text + from))
   }
 
   func noteEmptied(_ ref: SlotRef) { filled.removeAll { $0.slot == ref } }
@@ -199,14 +208,12 @@ final class Body {
     }
     for object in exit.objects {
       emit(.whenFull(object.slot, otherwise: Int32(here + 2)))
-      emit(.free(object.api, object.slot, operation: freeOperation(object.api)))
+      let span = Span(SourceText(name: name, text: ""), 1, 1)
+      let operation = builder.operation(object.operation, span)
+      emit(.free(object.api, object.slot, operation: operation))
     }
     emit(.count(builder.counter("drops.\(name)")))
     emit(exit.stops ? .end : .jump(turnEnd))
-  }
-
-  private func freeOperation(_ api: FreeAPI) -> Int16 {
-    builder.operation(api.text, Span(SourceText(name: name, text: ""), 1, 1))
   }
 
   /// `on-failure:` of a step that was just appended.

@@ -15,14 +15,21 @@ final class ProgramBuilder {
   var softirqs: Set<SoftIRQ> = []
   var findings: Findings { reading.findings }
 
+  /// Which function frees an object, and the operation that it is counted under.
+  struct Free {
+    var api: FreeAPI
+    var operation: String
+    static let kfree = Free(api: .kfree, operation: "kfree")
+  }
+
   /// What arrives at a thread with `each:`.
   struct Receiver {
     var group: Int
     var isReceiving: Bool
     /// Names of the objects, in the order of the first hand-over that was read.
     var objects: [String]?
-    /// Which function frees each, as their sender allocates them.
-    var apis: [(name: String, api: FreeAPI)] = []
+    /// How each is freed, as its sender allocates it.
+    var frees: [(name: String, free: Free)] = []
     /// Whether any thread runs: `others` may be nobody.
     var isEmpty = false
   }

@@ -137,15 +137,15 @@ struct WorkloadReader {
         isEmpty: builder.isMachineKnown && places[index]?.isEmpty == true)
     }
     for tree in threads + interrupts {
-      var apis: [String: FreeAPI] = [:]
-      Body.findFrees(in: tree, &apis)
-      findHandOvers(in: tree, apis)
+      var frees: [String: ProgramBuilder.Free] = [:]
+      Body.findFrees(in: tree, &frees)
+      findHandOvers(in: tree, frees)
     }
   }
 
-  private func findHandOvers(in tree: Tree, _ apis: [String: FreeAPI]) {
+  private func findHandOvers(in tree: Tree, _ frees: [String: ProgramBuilder.Free]) {
     switch tree.kind {
-    case .list(let list): for item in list { findHandOvers(in: item, apis) }
+    case .list(let list): for item in list { findHandOvers(in: item, frees) }
     case .map(let map):
       for entry in map {
         if entry.key == "hand_over", let to = entry.value["to"]?.text,
@@ -154,9 +154,9 @@ struct WorkloadReader {
           let trees = objects.list ?? [objects]
           let names = trees.compactMap(\.text)
           builder.receivers[to]?.objects = names
-          builder.receivers[to]?.apis = names.map { ($0, apis[$0] ?? .kfree) }
+          builder.receivers[to]?.frees = names.map { ($0, frees[$0] ?? .kfree) }
         }
-        findHandOvers(in: entry.value, apis)
+        findHandOvers(in: entry.value, frees)
       }
     case .text, .nothing: break
     }
@@ -274,8 +274,10 @@ struct WorkloadReader {
           notes: ["`each:` runs once for every `hand_over: {to: \(name), objects: [...]}`"])
       }
       body.emit(.receive(into: SlotRef(0)))
-      for (object, api) in builder.receivers[name]?.apis ?? [] {
-        if let slot = body.slots[object] { body.filled.append((SlotRef(slot.index), api)) }
+      for (object, free) in builder.receivers[name]?.frees ?? [] {
+        guard let slot = body.slots[object] else { continue }
+        body.filled.append(
+          Body.Filled(slot: SlotRef(slot.index), api: free.api, operation: free.operation))
       }
       body.steps(each, "`each`")
       body.finishTurn(.jump(top), turnEnd: top)
