@@ -72,6 +72,11 @@ package struct WorkQueues: ~Copyable {
     return false
   }
 
+  /// Whether the kworker of a CPU has nothing to do.
+  package func isIdle(on cpu: CPUID) -> Bool {
+    queues[cpu.index].first.isNone && !queues[cpu.index].isRunning
+  }
+
   /// Whether it waits or runs: what `flush_work()` waits for.
   package func isBusy(_ item: WorkItem, on cpu: CPUID) -> Bool {
     isPending(item, on: cpu) || queues[cpu.index].isRunning && queues[cpu.index].running == item

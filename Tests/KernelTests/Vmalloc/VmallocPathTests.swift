@@ -108,6 +108,23 @@ private struct Rig: ~Copyable {
     #expect(rig.machine.world.vmalloc.areaCount == 8)
   }
 
+  /// Goal: where more than twice the limit is lazy, workers help, and never the one that purges.
+  ///
+  /// Kernel: `nr_purge_helpers` (mm/vmalloc.c, 6.9+).
+  @Test(arguments: [0, 1])
+  func workersHelpWithALargePurge(cpu: Int) throws {
+    var rig = try Rig(cpus: 2)
+    let mine = rig.vmalloc(bytes: 32 << 20, count: 3, on: 0)
+    let all = mine + rig.vmalloc(bytes: 32 << 20, count: 3, on: 1)
+    let large = all.filter { address in
+      rig.areas.contains { $0.start == address.raw && $0.pages == 8192 }
+    }
+    rig.run(on: cpu, large.map { .call(.vfree(.start($0))) })
+    #expect(rig.lazy == 0 && rig.violations.isEmpty && rig.areas.isEmpty)
+    #expect(rig.statistics.areasPurged == 12)
+    #expect(rig.machine.world.counters[.workItems] > rig.statistics.drainWorkRuns)
+  }
+
   /// The list vmalloc_concurrent of ground truth 6.12-8c2n, without its touches.
   @Test func sevenCPUsAtOnceLeave7000LazyPages() throws {
     var rig = try Rig(cpus: 8, nodes: 2)

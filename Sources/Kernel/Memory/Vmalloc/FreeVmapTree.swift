@@ -91,7 +91,8 @@ extension VmapAreas {
   /// Cuts `size` bytes out of the free addresses in [`lower`, `upper`).
   ///
   /// - Parameter spare: an area outside any tree, taken over by a middle cut.
-  /// - Returns: nil if there is no room. Kernel: `__alloc_vmap_area()`.
+  /// - Returns: nil if there is no room, or none to spare for a middle cut.
+  ///   Kernel: `__alloc_vmap_area()`.
   package mutating func cut(
     _ size: UInt64, align: UInt64, from lower: UInt64, upper: UInt64, of tree: inout VmapTree,
     spare: VmapAreaID
@@ -101,6 +102,7 @@ extension VmapAreas {
     let start = alignedStart(area, align, lower)
     guard start + size <= upper else { return nil }
     let fit = FitType(pool[area], from: start, size: size)
+    guard fit != .middle || !spare.isNone else { return nil }
     switch fit {
     case .full: remove(area, from: &tree)
     case .leftEdge:

@@ -83,11 +83,12 @@ package enum Vmalloc: Path {
   /// The array of page pointers: by kmalloc up to a page, by vmalloc above.
   private mutating func getArray(_ call: ID<VmallocCall>, _ world: inout World) -> Step {
     let record = world.vmalloc.calls[call]
-    let bytes = UInt32(record.pages) * 8
+    let bytes = Int(record.pages) * 8
     let gfp = record.gfp.intersection(.reclaimMask).union(.zero)
     guard bytes > 4096 else {
       return ask(
-        .call(.kmalloc(.start(size: bytes, gfp: gfp, node: record.node))), then: .arrayGot(call))
+        .call(.kmalloc(.start(size: UInt32(bytes), gfp: gfp, node: record.node))),
+        then: .arrayGot(call))
     }
     let pages = Int32((bytes + 4095) / 4096)
     return ask(

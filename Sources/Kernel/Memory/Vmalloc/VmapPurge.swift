@@ -87,19 +87,22 @@ package enum PurgeVmapAreaLazy: Path {
   }
 
   /// Purges the next node, or has the worker of a CPU do it.
+  ///
+  /// Only a worker with nothing else to do is asked: there is one a CPU, and this very purge may
+  /// run in it, or wait for its mutex there. Linux would start another.
   private mutating func purge(
     from index: Int, _ world: inout World, _ cpu: CPUID
   ) -> Step {
     guard let node = world.vmalloc.purge.nodes.next(from: index) else {
       return waitForHelpers(from: 0, &world, cpu)
     }
-    guard world.vmalloc.purge.helpers > 0 else {
+    let helper = CPUID(node.index)
+    guard world.vmalloc.purge.helpers > 0, world.work.isIdle(on: helper) else {
       return ask(.call(.purgeVmapNode(.start(node))), then: .purged(node))
     }
     world.vmalloc.purge.helpers -= 1
     world.vmalloc.purge.helped.insert(node)
-    return ask(
-      .queueWork(.purgeVmapNode(node), on: CPUID(node.index)), then: .helperQueued(node))
+    return ask(.queueWork(.purgeVmapNode(node), on: helper), then: .helperQueued(node))
   }
 
   private mutating func waitForHelpers(
