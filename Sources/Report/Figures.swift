@@ -36,6 +36,29 @@ package enum Figures {
     return tenths(part / whole * 100) + " %"
   }
 
+  /// Wraps a text without parting figures from their units, or groups of digits.
+  static func wrapped(_ text: String, indent: Int = 0, width: Int = TextLayout.width) -> String {
+    let words = text.split(separator: " ", omittingEmptySubsequences: false)
+    var glued = String(words.first ?? "")
+    for (word, next) in zip(words, words.dropFirst()) {
+      glued += belongs(next, to: word) ? "\u{A0}" : " "
+      glued += next
+    }
+    let lines = TextLayout.wrapped(glued, indent: indent, width: width)
+    return String(lines.map { $0 == "\u{A0}" ? " " : $0 })
+  }
+
+  private static let units: Set<Substring> = [
+    "ns", "us", "ms", "s", "%", "B", "KiB", "MiB", "GiB", "TiB", "PiB", "/s", "k/s", "M/s", "G/s",
+    "k", "M", "G",
+  ]
+
+  private static func belongs(_ word: Substring, to figure: Substring) -> Bool {
+    guard let last = figure.last, last.isNumber, let first = word.first else { return false }
+    let bare = word.prefix { !",.;:()".contains($0) }
+    return units.contains(bare) || first.isNumber && bare.allSatisfy(\.isNumber)
+  }
+
   /// One decimal: `31.4`.
   static func tenths(_ number: Double) -> String { fixed(number, decimals: 1) }
 

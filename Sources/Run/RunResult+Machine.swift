@@ -53,22 +53,24 @@ extension RunResult {
     return all
   }
 
-  /// Whole nanoseconds that add up exactly: the largest remainders are rounded up.
+  /// Whole nanoseconds that add up exactly: the largest remainders are rounded up; where the run
+  /// ended within a nanosecond, that part is taken from the largest category.
   private static func cpuTime(
     of machine: borrowing Machine, _ measured: Duration
   ) -> [String: UInt64] {
     let cpus = UInt64(machine.world.layout.cpuCount)
-    var rest = cpus * (measured.picoseconds / 1000)
+    let whole = Int(cpus * (measured.picoseconds / 1000))
     var parts: [(key: String, whole: UInt64, remainder: UInt64)] = []
     for category in TimeCategory.allCases {
       let spent = machine.accounting.spent(in: category).picoseconds
       parts.append((category.key, spent / 1000, spent % 1000))
-      rest -= min(rest, spent / 1000)
     }
-    for index in parts.indices.sorted(by: { parts[$0].remainder > parts[$1].remainder })
-    where rest > 0 {
-      parts[index].whole += 1
-      rest -= 1
+    let rest = whole - Int(parts.reduce(0) { $0 + $1.whole })
+    if rest >= 0 {
+      let byRemainder = parts.indices.sorted { parts[$0].remainder > parts[$1].remainder }
+      for index in byRemainder.prefix(rest) { parts[index].whole += 1 }
+    } else if let largest = parts.indices.max(by: { parts[$0].whole < parts[$1].whole }) {
+      parts[largest].whole -= min(parts[largest].whole, UInt64(-rest))
     }
     return Dictionary(uniqueKeysWithValues: parts.map { ($0.key, $0.whole) })
   }

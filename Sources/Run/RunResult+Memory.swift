@@ -55,8 +55,35 @@ extension RunResult {
   }
 
   static func vmalloc(of machine: borrowing Machine, _ hasDetails: Bool) -> Vmalloc {
-    Vmalloc(areas: 0, lazyPages: 0, lazyMaxPages: 0, purges: 0, pages: 0, list: [])
+    let statistics = machine.world.vmalloc.statistics
+    return Vmalloc(
+      areas: machine.world.vmalloc.areaCount, lazyPages: machine.world.vmalloc.purge.pages,
+      lazyMaxPages: machine.world.vmalloc.purge.pagesMax, purges: Int(statistics.purgeCalls),
+      pages: machine.world.vmalloc.pageCount, allocations: statistics.areasAllocated,
+      lazyFrees: statistics.lazyFrees, deferredFrees: statistics.deferredFrees,
+      purgedAreas: statistics.areasPurged, tlbMisses: statistics.tlbMisses,
+      staleAccesses: statistics.staleAccesses, list: hasDetails ? areas(of: machine) : [])
   }
+
+  /// Complexity: O(areas + their pages * zones).
+  private static func areas(of machine: borrowing Machine) -> [Vmalloc.Area] {
+    let nodeCount = machine.world.layout.nodeCount
+    var ranges: [(pages: Range<Int>, node: NodeID)] = []
+    for number in 0..<machine.world.pages.zones.count {
+      let zone = machine.world.pages.zones[number]
+      ranges.append((zone.first..<zone.end, zone.node))
+    }
+    return machine.world.vmalloc.vmallocInfo().map { info in
+      let nodes = machine.world.vmalloc.pagesByNode(
+        of: Address(info.start), nodeCount: nodeCount,
+        node: { page in ranges.first { $0.pages.contains(page.index) }?.node ?? NodeID(0) })
+      return Vmalloc.Area(
+        start: info.start, end: info.end, pages: info.pages, nodes: nodes,
+        isVmap: !info.isLazy && info.pages == 0, hasVmallocedArray: info.hasVmallocedArray,
+        isUnpurged: info.isLazy)
+    }
+  }
+
   static func wouldReclaim(of machine: borrowing Machine) -> UInt64 {
     machine.world.counters[.would_reclaim]
   }

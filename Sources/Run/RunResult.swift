@@ -129,11 +129,19 @@ package struct RunResult: Encodable, Sendable {
     package var lazyMaxPages: Int
     package var purges: Int
     package var pages: Int
+    package var allocations: UInt64
+    /// Areas unmapped whose flush was left to the next purge.
+    package var lazyFrees: UInt64
+    /// `vfree` from interrupt context, done by a work item.
+    package var deferredFrees: UInt64
+    package var purgedAreas: UInt64
+    package var tlbMisses: UInt64
+    /// Accesses through TLB entries of areas that were freed.
+    package var staleAccesses: UInt64
     package struct Area: Sendable {
       package var start: UInt64
       package var end: UInt64
       package var pages: Int
-      package var caller: String
       /// Pages by node.
       package var nodes: [Int]
       /// Made by `vmap`, so its pages are another's.
@@ -146,7 +154,10 @@ package struct RunResult: Encodable, Sendable {
     /// Only with `RunOptions.hasDetails`.
     package var list: [Area]
 
-    private enum CodingKeys: CodingKey { case areas, lazyPages, lazyMaxPages, purges, pages }
+    private enum CodingKeys: CodingKey {
+      case areas, lazyPages, lazyMaxPages, purges, pages, allocations, lazyFrees, deferredFrees
+      case purgedAreas, tlbMisses, staleAccesses
+    }
   }
 
   package struct TLB: Encodable, Sendable {

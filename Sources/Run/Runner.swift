@@ -65,7 +65,7 @@ package struct Runner: ~Copyable {
     let end = plan.settings.duration.map { start + $0 } ?? .never
     switch try advance(to: end, drain, shouldStop) {
     case .reached where end < .never: machine.settle(at: end)
-    case .reached, .over: machine.settle(at: machine.now)
+    case .reached, .over: machine.settle(at: machine.latest)
     case .stopped: break
     }
     try drain(machine)
@@ -106,13 +106,13 @@ package struct Runner: ~Copyable {
         machine.world.probe.clear()
       case .deadlock:
         ended = "deadlock"
-        machine.settle(at: machine.now)
+        machine.settle(at: machine.latest)
         return .stopped
       case .budget: checkInvariants()
       }
       if brokenInvariant != nil || shouldStop(machine.now, machine.events) {
         ended = brokenInvariant == nil ? "interrupted" : "invariant broken"
-        machine.settle(at: machine.now)
+        machine.settle(at: machine.latest)
         return .stopped
       }
     }

@@ -64,6 +64,23 @@ struct Kmemu: ~Copyable {
     #expect((json as? [String: Any])?["schema"] as? String == "kmemu.run/1")
   }
 
+  /// Every nanosecond of every CPU is somewhere, with a warm-up that ends in the middle of things.
+  @Test(arguments: ["remote-free", "nic-atomic", "vmalloc-shootdown"])
+  func cpuTimeAddsUpExactly(_ name: String) throws {
+    let outcome = try Kmemu().run(
+      "run \(name) --machine 'package:2 core:2 pu:1' --set run.warmup=33us --set run.duration=77us"
+        + " --format json")
+    try Self.expectWholeTime(Data(outcome.output.utf8))
+  }
+
+  private static func expectWholeTime(_ data: Data) throws {
+    let json = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+    let time = try #require(json["time_ns"] as? Int)
+    let cpus = try #require((json["machine"] as? [String: Any])?["cpus"] as? Int)
+    let spent = try #require(json["cpu_time"] as? [String: Int])
+    #expect(spent.values.reduce(0, +) == cpus * time)
+  }
+
   @Test func twoRunsDifferInWallTimeOnly() throws {
     func lines() throws -> [Substring] {
       try Kmemu().run("\(Self.short) --format json").output.split(separator: "\n").filter {
@@ -150,9 +167,10 @@ struct Kmemu: ~Copyable {
     }
     #expect(outcome.status == 130)
     #expect(outcome.output.contains("interrupted after"))
-    let json = try JSONSerialization.jsonObject(
-      with: Data(contentsOf: kmemu.folder.appending(path: "o/result.json")))
+    let data = try Data(contentsOf: kmemu.folder.appending(path: "o/result.json"))
+    let json = try JSONSerialization.jsonObject(with: data)
     #expect((json as? [String: Any])?["ended"] as? String == "interrupted")
+    try Self.expectWholeTime(data)
   }
 
   @Test func aReaderWhoLeavesEarlyIsNoError() throws {

@@ -30,7 +30,9 @@ extension RunResult {
       counters: ["pgalloc_normal": 824, "pgfree": 0, "ipis_sent": 62], caches: [cache],
       zones: [zone(0, "DMA32"), zone(0, "Normal"), zone(1, "Normal")],
       vmalloc: Vmalloc(
-        areas: 2, lazyPages: 17, lazyMaxPages: 49_152, purges: 1, pages: 516, list: areas),
+        areas: 2, lazyPages: 17, lazyMaxPages: 49_152, purges: 1, pages: 516,
+        allocations: 3, lazyFrees: 1, deferredFrees: 0, purgedAreas: 0, tlbMisses: 4,
+        staleAccesses: 0, list: areas),
       tlb: TLB(
         shootdowns: 2, ipisSent: 62, ipisReceived: 62, flushAll: 0, flushOne: 0,
         waitNs: TLB.Wait(mean: 3100.5, max: 4200), slowestCpu: 17),
@@ -56,7 +58,8 @@ extension RunResult {
     (result.operations, result.counters, result.cpuTime, result.topPaths) = ([:], [:], [:], [:])
     (result.caches, result.zones, result.locks) = ([], [], [])
     result.vmalloc = Vmalloc(
-      areas: 0, lazyPages: 0, lazyMaxPages: 0, purges: 0, pages: 0, list: [])
+      areas: 0, lazyPages: 0, lazyMaxPages: 0, purges: 0, pages: 0, allocations: 0, lazyFrees: 0,
+      deferredFrees: 0, purgedAreas: 0, tlbMisses: 0, staleAccesses: 0, list: [])
     result.tlb = TLB(
       shootdowns: 0, ipisSent: 0, ipisReceived: 0, flushAll: 0, flushOne: 0,
       waitNs: TLB.Wait(mean: 0, max: 0), slowestCpu: -1)
@@ -122,13 +125,13 @@ extension RunResult {
     let start: UInt64 = 0xffff_c900_0000_0000
     return [
       Vmalloc.Area(
-        start: start, end: start + 20_480, pages: 4, caller: "loader", nodes: [4, 0],
+        start: start, end: start + 20_480, pages: 4, nodes: [4, 0],
         isVmap: false, hasVmallocedArray: false, isUnpurged: false),
       Vmalloc.Area(
-        start: start + 20_480, end: start + 20_480 + 2_625_536, pages: 640, caller: "loader",
+        start: start + 20_480, end: start + 20_480 + 2_625_536, pages: 640,
         nodes: [320, 320], isVmap: false, hasVmallocedArray: true, isUnpurged: false),
       Vmalloc.Area(
-        start: start + 4_194_304, end: start + 4_202_496, pages: 0, caller: "", nodes: [],
+        start: start + 4_194_304, end: start + 4_202_496, pages: 0, nodes: [],
         isVmap: false, hasVmallocedArray: false, isUnpurged: true),
     ]
   }

@@ -117,6 +117,32 @@ func expectNarrow(_ text: String, sourceLocation: SourceLocation = #_sourceLocat
     #expect(TextReport.render(result).contains("interrupted after 20.0 ms"))
   }
 
+  @Test func figuresStayWithTheirUnits() {
+    for width in 20...60 {
+      let text = Figures.wrapped(
+        "waited 1.20 us, 1 234 times, 31.4 % of it; 64 GiB, and 2 packages", width: width)
+      for line in text.split(separator: "\n") {
+        for unit in ["us,", "234", "%", "GiB,"] { #expect(!line.hasPrefix(unit), "\(text)") }
+      }
+    }
+  }
+
+  @Test func operationsThatNeverRanAreNamed() throws {
+    var result = RunResult.sample()
+    var idle = try #require(result.operations["kfree"])
+    (idle.count, idle.failed) = (0, 0)
+    result.operations["krealloc"] = idle
+    #expect(TextReport.render(result).contains("  never called: krealloc\n"))
+  }
+
+  @Test func whatWasAssumedIsSaid() {
+    var result = RunResult.sample()
+    result.notes = ["The source gives no memory sizes: 16 GiB a node are assumed."]
+    #expect(
+      TextReport.render(result).contains(
+        "assumed\n  The source gives no memory sizes: 16 GiB a node are assumed.\n"))
+  }
+
   @Test func colourIsOnlyThereWhenAsked() {
     var result = RunResult.sample()
     result.violations = [RunResult.violation(cpu: 3, timeNs: 1)]
@@ -164,7 +190,8 @@ func expectNarrow(_ text: String, sourceLocation: SourceLocation = #_sourceLocat
       kmalloc-256         256   412  13 184 90 %    88.3 % 11.5 %    0.2 %    12.0 %
 
     vmalloc
-      2 areas with 516 pages; 17 lazily freed pages of at most 49 152; 1 purge
+      areas 2 with 516 pages (allocated 3, freed lazily 1, from interrupts 0, purged
+      0); lazy pages 17 of at most 49 152; purges 1; TLB misses 4
 
     shootdowns      count  IPIs  received  flush all  flush one  mean wait  max wait
       all CPUs          2    62        62          0          0    3.10 us   4.20 us

@@ -17,6 +17,12 @@ package struct Accounting: ~Copyable {
       length.picoseconds
   }
 
+  /// Takes back what was booked ahead of its time.
+  mutating func unbook(_ length: Duration, _ category: TimeCategory, _ path: PathName) {
+    let place = Int(category.rawValue) * Accounting.pathMax + Int(path.rawValue)
+    spent[place] -= min(spent[place], length.picoseconds)
+  }
+
   package func spent(in category: TimeCategory, by path: PathName) -> Duration {
     let place = Int(category.rawValue) * Accounting.pathMax + Int(path.rawValue)
     return Duration(picoseconds: spent[place])

@@ -150,9 +150,24 @@ package struct Machine: ~Copyable {
   }
 
   /// Brings the clock to `end` and books what every CPU was at until then.
+  ///
+  /// No CPU may have run ahead past it: at the end of a stretch none has, elsewhere `latest` is
+  /// such a time.
   package mutating func settle(at end: Instant) {
     (now, world.now, world.queueTime) = (end, end, end)
-    for cpu in 0..<cpuCount { book(CPUID(cpu), until: end) }
+    for cpu in 0..<cpuCount {
+      book(CPUID(cpu), until: end)
+      // The way out of an interrupt is booked when it begins.
+      let since = world.cpus[cpu].since
+      guard since > end else { continue }
+      accounting.unbook(since - end, .interrupt, .handle_irq)
+      world.cpus[cpu].since = end
+    }
+  }
+
+  /// How far the CPU has come that is furthest ahead. Complexity: O(CPUs).
+  package var latest: Instant {
+    (0..<cpuCount).reduce(now) { max($0, world.cpus[$1].since) }
   }
 
   /// Books the time since the last booking to what `cpu` was at.

@@ -3,6 +3,7 @@ import Run
 extension ProcFiles {
   /// `/proc/vmallocinfo`: areas, then those freed but not yet purged.
   ///
+  /// Who called is left out, as the kernel does where it does not know.
   /// Kernel: `vmalloc_info_show()`, `show_numa_info()`, `show_purge_info()`, mm/vmalloc.c (6.12).
   package static func vmallocinfo(_ vmalloc: RunResult.Vmalloc) -> String {
     var text = ""
@@ -13,7 +14,6 @@ extension ProcFiles {
         text += " unpurged vm_area\n"
         continue
       }
-      if !area.caller.isEmpty { text += " " + area.caller }
       if area.pages > 0 { text += " pages=\(area.pages)" }
       if area.isVmap { text += " vmap" } else { text += " vmalloc" }
       if area.hasVmallocedArray { text += " vpages" }

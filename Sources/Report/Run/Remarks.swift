@@ -11,6 +11,8 @@ struct Remarks {
   /// Frees on other CPUs, or on the slow path, from which a cache is worth one. Unit: percent.
   private static let remoteFreeShare = 5.0
   private static let slowFreeShare = 20.0
+  /// Below so many frees, shares say nothing.
+  private static let freesMin: UInt64 = 100
   /// A longest wait so many times the mean one is odd, if there were enough of them.
   private static let oddRatio = 10.0
   private static let oddCount: UInt64 = 10
@@ -25,7 +27,7 @@ struct Remarks {
   }
 
   var all: [String] {
-    failures + locks + frees + lines + calls + softirqs + idleness + result.notes
+    failures + locks + frees + lines + calls + softirqs + idleness
   }
 
   private func share(_ category: TimeCategory) -> Double {
@@ -39,16 +41,22 @@ struct Remarks {
     var all: [String] = []
     for (name, operation) in result.operations.sorted(by: { $0.key < $1.key })
     where operation.failed > 0 {
-      let tries = operation.count + operation.failed
+      let share = Figures.percent(Double(operation.failed), of: Double(operation.count))
       all.append(
-        "\(name) failed \(Figures.count(operation.failed)) times"
-          + " (\(Figures.percent(Double(operation.failed), of: Double(tries))) of its calls).")
+        "\(name) failed in \(Figures.count(operation.failed)) of"
+          + " \(Figures.count(operation.count)) calls (\(share)).")
     }
     if result.wouldReclaim > 0 {
       all.append(
         "\(Figures.count(result.wouldReclaim)) small GFP_KERNEL requests found no memory and"
           + " returned NULL (would-reclaim): Linux would have reclaimed or killed for them, which"
           + " is not emulated. Give the machine more memory, or hold less.")
+    }
+    let stale = result.vmalloc.staleAccesses
+    if stale > 0 {
+      all.append(
+        "\(Figures.count(stale)) accesses went through TLB entries of areas that were freed and not"
+          + " yet purged: on real hardware they read or damage whoever has the pages now.")
     }
     return all
   }
@@ -69,19 +77,21 @@ struct Remarks {
   }
 
   private var frees: [String] {
-    result.caches.filter { $0.frees > 0 }.sorted { ($1.frees, $0.name) < ($0.frees, $1.name) }
-      .prefix(3).compactMap { cache in
-        func share(_ name: String) -> Double {
-          Double(cache.stat(name)) * 100 / Double(cache.frees)
-        }
-        let (cpu, node, slow) = (
-          share("free_remote_cpu"), share("free_remote_node"), share("free_slowpath")
-        )
-        guard cpu >= Self.remoteFreeShare || slow >= Self.slowFreeShare else { return nil }
-        let far = node > 0 ? ", \(percent(node)) on another node than the slab's" : ""
-        return "\(percent(cpu)) of frees to \(cache.name) were on another CPU than the"
-          + " allocation\(far); \(percent(slow)) took the slow path, which pays for the slab's line."
+    result.caches.filter { $0.frees >= Self.freesMin }.sorted {
+      ($1.frees, $0.name) < ($0.frees, $1.name)
+    }
+    .prefix(3).compactMap { cache in
+      func share(_ name: String) -> Double {
+        Double(cache.stat(name)) * 100 / Double(cache.frees)
       }
+      let (cpu, node, slow) = (
+        share("free_remote_cpu"), share("free_remote_node"), share("free_slowpath")
+      )
+      guard cpu >= Self.remoteFreeShare || slow >= Self.slowFreeShare else { return nil }
+      let far = node > 0 ? ", \(percent(node)) on another node than the slab's" : ""
+      return "\(percent(cpu)) of frees to \(cache.name) were on another CPU than the"
+        + " allocation\(far); \(percent(slow)) took the slow path, which pays for the slab's line."
+    }
   }
 
   private var lines: [String] {

@@ -5,13 +5,19 @@ extension TextReport {
   private static let indent = 2
 
   private func item(_ text: String) -> String {
-    "  " + TextLayout.wrapped(text, indent: 4, width: TextLayout.width - Self.indent)
+    "  " + Figures.wrapped(text, indent: 4, width: TextLayout.width - Self.indent)
   }
 
   var worthALook: String? {
     let remarks = Remarks(result).all
     guard !remarks.isEmpty else { return nil }
     return ([paint.yellow("worth a look")] + remarks.map(item)).joined(separator: "\n") + "\n"
+  }
+
+  /// What was assumed: defaults that were used, limits that were met.
+  var notes: String? {
+    guard !result.notes.isEmpty else { return nil }
+    return ([paint.bold("assumed")] + result.notes.map(item)).joined(separator: "\n") + "\n"
   }
 
   // MARK: Warnings
@@ -71,7 +77,7 @@ extension TextReport {
 
   private func splat(_ violation: RunResult.Violation, count: Int, cpus: [Int]) -> String {
     let headline = ViolationText.headline(violation)
-    var lines = [paint.red(TextLayout.wrapped(headline, indent: 2))]
+    var lines = [paint.red(Figures.wrapped(headline, indent: 2))]
     let place =
       "CPU \(violation.cpu), t=\(Figures.time(violation.timeNs)), \(violation.context)"
     lines.append(item(place))
@@ -80,7 +86,9 @@ extension TextReport {
     }
     if !violation.message.isEmpty { lines.append(item(violation.message)) }
     if count > 1 {
-      lines.append(item("and \(count - 1) more like it, on CPUs \(TextReport.cpuList(cpus))"))
+      let noun = cpus.count == 1 ? "CPU" : "CPUs"
+      lines.append(
+        item("and \(count - 1) more like it, on \(noun) \(TextReport.cpuList(cpus))"))
     }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -95,7 +103,7 @@ extension TextReport {
       let text = "\(expectation.text): it is \(expectation.value)"
       lines.append(expectation.held ? "held: " + text : paint.red("failed:") + " " + text)
     }
-    lines = lines.map { TextLayout.wrapped($0, indent: 8) }
+    lines = lines.map { Figures.wrapped($0, indent: 8) }
     let held = result.expectations.count - failed.count
     let expectations =
       result.expectations.isEmpty

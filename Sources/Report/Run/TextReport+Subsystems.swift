@@ -70,15 +70,20 @@ extension TextReport {
 
   var vmalloc: String? {
     let vmalloc = result.vmalloc
-    guard vmalloc.areas > 0 || vmalloc.purges > 0 || vmalloc.lazyPages > 0 || isVerbose else {
+    guard vmalloc.areas > 0 || vmalloc.allocations > 0 || vmalloc.purges > 0 || isVerbose else {
       return nil
     }
+    let counts: [(String, UInt64)] = [
+      ("allocated", vmalloc.allocations), ("freed lazily", vmalloc.lazyFrees),
+      ("from interrupts", vmalloc.deferredFrees), ("purged", vmalloc.purgedAreas),
+    ]
+    let flows = counts.map { "\($0.0) \(Figures.count($0.1))" }.joined(separator: ", ")
     let text =
-      "\(Figures.count(vmalloc.areas)) areas with \(Figures.count(vmalloc.pages)) pages;"
-      + " \(Figures.count(vmalloc.lazyPages)) lazily freed pages of at most"
-      + " \(Figures.count(vmalloc.lazyMaxPages)); \(Figures.count(vmalloc.purges))"
-      + " purge\(vmalloc.purges == 1 ? "" : "s")"
-    return paint.bold("vmalloc") + "\n  " + TextLayout.wrapped(text, indent: 2, width: 78) + "\n"
+      "areas \(Figures.count(vmalloc.areas)) with \(Figures.count(vmalloc.pages)) pages"
+      + " (\(flows)); lazy pages \(Figures.count(vmalloc.lazyPages)) of at most"
+      + " \(Figures.count(vmalloc.lazyMaxPages)); purges \(Figures.count(vmalloc.purges));"
+      + " TLB misses \(Figures.count(vmalloc.tlbMisses))"
+    return paint.bold("vmalloc") + "\n  " + Figures.wrapped(text, indent: 2, width: 78) + "\n"
   }
 
   var shootdowns: String? {
@@ -130,7 +135,7 @@ extension TextReport {
     let sum = counts.map { "\($0.1) \(Figures.count($0.0))" }.joined(separator: ", ")
     table.footer =
       rest
-      + TextLayout.wrapped(sum, width: 78).split(separator: "\n").map(String.init)
+      + Figures.wrapped(sum, width: 78).split(separator: "\n").map(String.init)
     return table.text(paint)
   }
 

@@ -25,7 +25,7 @@ package struct TextReport {
     let sections: [String?] = [
       report.header, report.operations, report.whereTimeWent, report.locks, report.caches,
       report.vmalloc, report.shootdowns, report.interrupts, report.zones, report.counters,
-      report.worthALook, report.warnings, report.violations, report.verdict,
+      report.worthALook, report.notes, report.warnings, report.violations, report.verdict,
     ]
     return sections.compactMap { $0 }.joined(separator: "\n")
   }
@@ -48,7 +48,7 @@ package struct TextReport {
     let text =
       result.title.isEmpty || result.title == result.name
       ? result.name : "\(result.name): \(result.title)"
-    return paint.bold(TextLayout.wrapped(text, indent: 2))
+    return paint.bold(Figures.wrapped(text, indent: 2))
   }
 
   private var machine: String {
@@ -63,7 +63,7 @@ package struct TextReport {
     let text =
       "Linux \(result.kernel) on \(machine.source): \(places) (\(nodes)), costs \(result.costs), "
       + "seed \(result.seed)"
-    return TextLayout.wrapped(text, indent: 2)
+    return Figures.wrapped(text, indent: 2)
   }
 
   /// `2 nodes, distance 21, 64 GiB`.
@@ -123,22 +123,29 @@ package struct TextReport {
     }
     var table = FigureTable("operation", ["count", "failed", "rate", "p50", "p90", "p99", "max"])
     let sorted = result.operations.sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }
-    for (name, operation) in sorted {
+    for (name, operation) in sorted where operation.count > 0 || operation.failed > 0 {
       let latency = operation.latencyNs
       let times = [latency.p50, latency.p90, latency.p99, latency.max].map { Figures.time($0) }
-      table.rows.append(
-        (
-          name,
-          [
-            Figures.count(operation.count), Figures.count(operation.failed),
-            Figures.rate(operation.throughputPerS),
-          ] + (operation.count > 0 ? times : ["-", "-", "-", "-"])
-        ))
+      let counts = [
+        Figures.count(operation.count), Figures.count(operation.failed),
+        Figures.rate(operation.throughputPerS),
+      ]
+      table.rows.append((name, counts + times))
+    }
+    let idle = sorted.filter { $0.value.count == 0 && $0.value.failed == 0 }.map(\.key)
+    if !idle.isEmpty {
+      let text = "never called: " + idle.joined(separator: ", ")
+      table.footer = Figures.wrapped(text, indent: 2, width: TextLayout.width - 2).split(
+        separator: "\n"
+      ).map(String.init)
     }
     return table.text(paint)
   }
 
   // MARK: Where the time went
+
+  /// Categories shown however small they are.
+  private static let categoriesMin = 4
 
   /// Biggest first, idle last: who looks for time looks for work.
   private var whereTimeWent: String? {
@@ -149,16 +156,17 @@ package struct TextReport {
     let categories = TimeCategory.allCases.map { ($0, result.cpuTime[$0.key, default: 0]) }
     let busy = categories.filter { $0.0 != .idle && $0.1 > 0 }
     let sorted = busy.sorted { ($1.1, $0.0.rawValue) < ($0.1, $1.0.rawValue) }
-    for (category, time) in sorted + categories.filter({ $0.0 == .idle && $0.1 > 0 }) {
-      table.rows.append(
-        (
-          category.title,
-          [
-            Figures.percent(Double(time), of: Double(total)), Figures.time(time),
-            topPath(of: category),
-          ]
-        ))
+    let small = isVerbose ? 0 : total / 1000
+    let shown = sorted.enumerated().filter {
+      $0.offset < Self.categoriesMin || $0.element.1 > small
     }
+    let rest = sorted.count - shown.count
+    for (category, time) in shown.map(\.element) + categories.filter({ $0.0 == .idle && $0.1 > 0 })
+    {
+      let share = Figures.percent(Double(time), of: Double(total))
+      table.rows.append((category.title, [share, Figures.time(time), topPath(of: category)]))
+    }
+    if rest > 0 { table.footer = ["and \(rest) more below 0.1 %; -v shows all"] }
     return table.text(paint)
   }
 
@@ -167,6 +175,10 @@ package struct TextReport {
     if category == .lockWait, let lock = result.locks.first, lock.waitNs.total > 0 {
       return String(lock.name.prefix(30))
     }
-    return result.topPaths[category.key] ?? ""
+    switch result.topPaths[category.key] {
+    case "program": return "the workload's own"
+    case "idle", nil: return ""
+    case .some(let path): return path
+    }
   }
 }
