@@ -41,7 +41,8 @@ package enum TextLayout {
     text + String(repeating: " ", count: max(0, width - text.count))
   }
 
-  /// Rows under their heads, columns two blanks apart; numbers to the right, words to the left.
+  /// Rows under their heads, columns two blanks apart, or one where two would be too wide; numbers
+  /// to the right, words to the left.
   /// The last column may be long: it is wrapped at commas and blanks under itself.
   package static func table(
     _ heads: [String], _ rows: [[String]], left words: Set<Int> = []
@@ -49,10 +50,12 @@ package enum TextLayout {
     let widths = heads.indices.map { column in
       ([heads] + rows).map { $0[column].count }.max() ?? 0
     }
+    let isWide = widths.reduce(0, +) + 2 * (heads.count - 1) > width
+    let gap = isWide && !words.contains(heads.count - 1) ? " " : "  "
     return ([heads] + rows).map { row in
       var line = ""
       for (column, cell) in row.enumerated() {
-        if column > 0 { line += "  " }
+        if column > 0 { line += gap }
         if column == row.count - 1, words.contains(column) {
           line += folded(cell, indent: line.count)
         } else {

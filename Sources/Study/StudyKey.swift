@@ -1,3 +1,4 @@
+import Foundation
 import Kernel
 import Scenario
 
@@ -40,9 +41,10 @@ package struct StudyKey: Sendable, Hashable {
   private init(digest: UInt64) { self.digest = digest }
 
   /// Of a file's content.
-  package init(ofBytes bytes: some Sequence<UInt8>) {
-    var state: UInt64 = 0xCBF2_9CE4_8422_2325
-    for byte in bytes { state = (state ^ UInt64(byte)) &* 0x100_0000_01B3 }
+  package init(ofBytes data: Data) {
+    var state = Hash().state
+    let bytes = data.span
+    for place in bytes.indices { state = (state ^ UInt64(bytes[place])) &* 0x100_0000_01B3 }
     digest = state
   }
 

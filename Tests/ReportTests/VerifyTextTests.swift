@@ -30,7 +30,7 @@ import Testing
   @Test func textNamesFigurePlaceAndBothAnswersInEightyColumns() {
     let text = VerifyText.render(Self.result)
     #expect(text.contains("param.align") == false)
-    #expect(text.contains("slab_cpu_partial_64_remote.vec:9: op 2 ksizes"))
+    #expect(text.contains("slab_cpu_partial_64_remote.vec:9: op 2"))
     #expect(text.contains("kernel  1:1 2:2") && text.contains("kmemu   none"))
     #expect(text.contains("b.vec:4: not supported"))
     #expect(text.contains("1 of 2 figures agree"))

@@ -1,3 +1,4 @@
+import Foundation
 import Kernel
 import Scenario
 import Testing
@@ -64,6 +65,6 @@ import Testing
 
   /// The same on every host, in every process.
   @Test func theHashIsOurOwn() {
-    #expect(StudyKey(ofBytes: Array("foobar".utf8)).text == "85944171f73967e8")
+    #expect(StudyKey(ofBytes: Data("foobar".utf8)).text == "85944171f73967e8")
   }
 }

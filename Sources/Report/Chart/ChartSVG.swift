@@ -26,9 +26,13 @@ package struct ChartSVG {
 
   private func render() -> String {
     var y = Self.margin + ChartStyle.titleSize
-    var body = SVG.text(chart.title, Self.margin, y, "title")
-    y += 21
-    for line in folded(chart.subtitle) {
+    var body = ""
+    // Bold letters are wider.
+    for line in folded(chart.title, size: ChartStyle.titleSize * 1.08) {
+      body += SVG.text(line, Self.margin, y, "title")
+      y += 21
+    }
+    for line in folded(chart.subtitle, size: ChartStyle.textSize) {
       body += SVG.text(line, Self.margin, y, "soft")
       y += 17
     }
@@ -60,13 +64,13 @@ package struct ChartSVG {
         + "<rect class=\"ground\" width=\"\(width)\" height=\"\(height)\"/>\n" + body + "</svg>\n"
   }
 
-  /// A long subtitle takes several lines.
-  private func folded(_ text: String) -> [String] {
+  /// A long text takes several lines.
+  private func folded(_ text: String, size: Double) -> [String] {
     var lines: [String] = []
     var line = ""
     for word in text.split(separator: " ") {
       let longer = line.isEmpty ? String(word) : line + " " + word
-      if SVG.width(longer, size: ChartStyle.textSize) > Self.width - 2 * Self.margin {
+      if SVG.width(longer, size: size) > Self.width - 2 * Self.margin, !line.isEmpty {
         lines.append(line)
         line = String(word)
       } else {

@@ -21,7 +21,7 @@ package enum VerifyText {
       return [
         shortName(file.file), file.kernel, isSupported ? "\(file.figures)" : "-",
         isSupported ? "\(file.agree)" : "-",
-        isSupported ? "\(file.figures - file.agree)" : "not supported",
+        isSupported ? "\(file.figures - file.agree)" : "not run",
         file.varying > 0 ? "\(file.varyingInRange)/\(file.varying)" : "-",
       ]
     }
@@ -88,6 +88,6 @@ package enum VerifyText {
   /// The last two parts of a path: folder and file tell recordings apart.
   package static func shortName(_ path: String) -> String {
     let name = path.split(separator: "/").suffix(2).joined(separator: "/")
-    return name.count <= 44 ? name : "…" + name.suffix(43)
+    return name.count <= 42 ? name : "…" + name.suffix(41)
   }
 }
