@@ -82,6 +82,7 @@ let package = Package(
     tests(
       "FidelityTests", of: ["Run", "Kernel", "Hardware", "Simulation"],
       resources: [.embedInCode("Data")]),
+    tests("GoldenTests", of: ["Scenario", "Run", "HostTopology", "Topology"]),
     tests("CommandTests", of: ["kmemu"]),
     tests("TidyTests", of: []),
   ]
