@@ -11,7 +11,8 @@ package struct Runner: ~Copyable {
   private let options: RunOptions
   private var ended = "complete"
   private var eventsBefore: UInt64 = 0
-  private var isTracing = false
+  private enum Tracing { case off, soon, on, over }
+  private var tracing = Tracing.off
   private var nextCheck: UInt64 = 0
   /// What `--check-invariants` found broken: an error of ours, at the machine's time.
   package private(set) var brokenInvariant: String?
@@ -22,10 +23,10 @@ package struct Runner: ~Copyable {
     let runsAhead = options.runsAhead && plan.settings.operations == nil
     machine = Machine(plan.boot, runsAhead: runsAhead)
     machine.load(plan.program, seed: plan.settings.seed)
-    if let trace = options.trace { startTrace(trace) }
   }
 
-  private mutating func startTrace(_ window: TraceWindow) {
+  /// Switches the probe on. It keeps what lies in the window.
+  private mutating func startProbe(_ window: TraceWindow) {
     var selected = Buffer<UInt8>(0, 0)
     if !window.cpus.isEmpty {
       selected = Buffer(plan.boot.cpuCount, 0)
@@ -68,42 +69,74 @@ package struct Runner: ~Copyable {
     case .reached, .over: machine.settle(at: machine.latest)
     case .stopped: break
     }
-    try drain(machine)
-    machine.world.probe.clear()
+    try self.drain(drain)
   }
 
   private enum Advance { case reached, over, stopped }
 
-  /// Goes on to `end`, with a halt where the trace begins.
+  /// How long before its window the probe is switched on: some records speak of a time to come,
+  /// as that of a lock whose line is on its way.
+  private static let lead = Duration.nanoseconds(1_000_000)
+
+  /// Goes on to `end`, with halts where the probe is wanted, where the trace begins and where it
+  /// ends. They change nothing: CPUs run ahead over them.
   private mutating func advance(
     to end: Instant, _ drain: (borrowing Machine) throws -> Void,
     _ shouldStop: (Instant, UInt64) -> Bool
   ) rethrows -> Advance {
-    if let trace = options.trace, !isTracing, trace.from <= end {
-      isTracing = true
-      if trace.from > machine.now {
-        let before = Instant(picoseconds: trace.from.picoseconds - 1)
-        let result = try go(to: before, drain, shouldStop)
-        guard result == .reached else { return result }
-      }
-      try drain(machine)
+    guard let trace = options.trace else { return try go(to: end, end, drain, shouldStop) }
+    if tracing == .off {
+      let soon = trace.from.picoseconds - min(trace.from.picoseconds, Runner.lead.picoseconds)
+      if let other = try halt(Instant(picoseconds: soon), end, drain, shouldStop) { return other }
+      startProbe(trace)
+      tracing = .soon
     }
-    return try go(to: end, drain, shouldStop)
+    if tracing == .soon {
+      if let other = try halt(trace.from, end, drain, shouldStop) { return other }
+      try self.drain(drain)
+      machine.traceAllCounters(at: trace.from)
+      tracing = .on
+    }
+    if tracing == .on, trace.to < end {
+      if let other = try halt(trace.to, end, drain, shouldStop) { return other }
+      try self.drain(drain)
+      machine.world.probe.stop()
+      tracing = .over
+    }
+    return try go(to: end, end, drain, shouldStop)
+  }
+
+  /// Goes on until all before `time` has happened. Returns: what came of the stretch to `end` if
+  /// that was over before.
+  private mutating func halt(
+    _ time: Instant, _ end: Instant, _ drain: (borrowing Machine) throws -> Void,
+    _ shouldStop: (Instant, UInt64) -> Bool
+  ) rethrows -> Advance? {
+    guard time > machine.now else { return nil }
+    guard time <= end else { return try go(to: end, end, drain, shouldStop) }
+    let before = Instant(picoseconds: time.picoseconds - 1)
+    let result = try go(to: before, end, drain, shouldStop)
+    return result == .reached ? nil : result
+  }
+
+  /// Has the records read whose time has come.
+  private mutating func drain(_ drain: (borrowing Machine) throws -> Void) rethrows {
+    machine.world.probe.part(at: machine.now)
+    try drain(machine)
+    machine.world.probe.clear()
   }
 
   private mutating func go(
-    to end: Instant, _ drain: (borrowing Machine) throws -> Void,
+    to halt: Instant, _ end: Instant, _ drain: (borrowing Machine) throws -> Void,
     _ shouldStop: (Instant, UInt64) -> Bool
   ) rethrows -> Advance {
     let budget = min(Runner.budget, options.checkInvariantsEvery ?? Runner.budget)
     while true {
-      switch machine.run(until: end, events: max(budget, 1)) {
+      switch machine.run(until: halt, events: max(budget, 1), stretch: end) {
       case .end: return .reached
-      case .nothingLeft: return end < .never ? .reached : .over
+      case .nothingLeft: return halt < .never ? .reached : .over
       case .enough: return .over
-      case .probeIsFull:
-        try drain(machine)
-        machine.world.probe.clear()
+      case .probeIsFull: try self.drain(drain)
       case .deadlock:
         ended = "deadlock"
         machine.settle(at: machine.latest)

@@ -25,6 +25,10 @@ public struct EventFormat: Sendable {
       (self.width, self.kind) = (width, kind)
     }
 
+    /// Whether a reader of the timeline sees it among an event's arguments: the others say where
+    /// and as what the event is drawn.
+    public var isArgument: Bool { !["label", "flow", "value", "key"].contains(name) }
+
     /// A copy of `record` with this field set to `value`'s low bits.
     public func setting(_ value: UInt64, in record: ProbeRecord) -> ProbeRecord {
       let mask = (width < 64 ? 1 << UInt64(width) - 1 : UInt64.max) << UInt64(shift)
@@ -51,8 +55,10 @@ public struct EventFormat: Sendable {
 
   /// Where an event is drawn, and what follows from it.
   ///
-  /// Pairs nest by lane and CPU: an exit or end closes what was opened last. What a window cuts
-  /// through is mended by the exporter, so a probe need not care where its window lies.
+  /// Pairs nest by lane, CPU and the field called `key` (0 where there is none): an exit or end
+  /// closes what was opened last under its key. Slices of different keys may overlap, as two locks
+  /// do that are not released in the order of their taking: each key has a row of its own. What a
+  /// window cuts through is mended by the exporter, so a probe need not care where its window lies.
   public enum Track: Sendable, Equatable {
     /// A tracepoint of the kernel: a raw event of its CPU, under the kernel's own name.
     case tracepoint
@@ -63,7 +69,8 @@ public struct EventFormat: Sendable {
     /// The tracepoint with which a CPU goes over from thread `prev_pid` to thread `next_pid`.
     case threadSwitch
     /// A slice on the CPU's track called `lane`. The field `label` of kind `.name` names the
-    /// slice if there is one, else the event's own name does. Other fields become its arguments.
+    /// slice if there is one, else the event's own name does. Other fields become its arguments,
+    /// those of the `end` too.
     case begin(lane: String)
     case end(lane: String)
     /// A point on the CPU's track called `lane`; named like a slice.
@@ -74,8 +81,9 @@ public struct EventFormat: Sendable {
     case flowIn(lane: String)
     /// An instant that an arrow leaves: for a slice that many arrows leave, one target each.
     case instantOut(lane: String)
-    /// A value over time. The field `value` is the value, the field `label` (if any) says of what.
-    /// Records of a CPU and records of none (`cpu` below zero) are separate counters.
+    /// A value over time, called by the event's name. The field `value` is the value, the field
+    /// `label` (if any) says of what. Records of a CPU and records of none (`cpu` below zero) are
+    /// separate counters. One counter's records are noted in the order of time.
     case counter(unit: String)
   }
 

@@ -3,7 +3,7 @@ import Simulation
 /// Writes Chrome's trace event JSON (`.json`).
 ///
 /// A node is a process; a CPU has a thread for what runs on it, one for its tracepoints (`i`)
-/// and one for each lane, since slices of one thread must nest. Slices are `X`, written when they
+/// and one for each row of each lane, since slices of one thread must nest. Slices are `X`, written when they
 /// end: readers that sort `B` and `E` put the ends of a nanosecond before its beginnings, which
 /// tears a slice of no length apart. Counters are `C`, arrows `s` and `f`. Times are microseconds
 /// with three decimals. Pairs of tracepoints are slices, named after the first.
@@ -49,9 +49,7 @@ struct ChromeWriter: ~Copyable {
     fieldBits = formats.map { $0.fields.map(FieldBits.init) }
     arguments = formats.map { format in
       let isRaw = format.track.kind.isTracepoint
-      return format.fields.indices.filter {
-        isRaw || !["label", "flow", "value"].contains(format.fields[$0].name)
-      }
+      return format.fields.indices.filter { isRaw || format.fields[$0].isArgument }
     }
     labels = formats.map { $0.field("label").map(FieldBits.init) }
     lanes = state.plan.lanes
@@ -124,18 +122,17 @@ struct ChromeWriter: ~Copyable {
       break
     case .end, .exit:
       let open = state.closed
-      let lane = Int(state.plan.laneOf[Int(record.event)])
-      writeEvent(open.record, until: record.time, thread: Self.ownThreads + lane, slot: slot)
+      let thread = thread(of: Int(state.plan.laneOf[Int(record.event)]), row: state.row)
+      writeEvent(open.record, until: record, thread: thread, slot: slot)
       switch state.plan.kind(of: open.record.event) {
-      case .flowOut:
-        writeArrow(open.record, "s\"", thread: Self.ownThreads + lane, slot: slot)
+      case .flowOut: writeArrow(open.record, "s\"", thread: thread, slot: slot)
       case .flowIn where open.arrives:
-        writeArrow(open.record, "f\",\"bp\":\"e\"", thread: Self.ownThreads + lane, slot: slot)
+        writeArrow(open.record, "f\",\"bp\":\"e\"", thread: thread, slot: slot)
       default: break
       }
     case .tracepoint, .threadSwitch, .instant, .instantOut, .unknown:
       let lane = Int(state.plan.laneOf[Int(record.event)])
-      let thread = lane < 0 ? 1 : Self.ownThreads + lane
+      let thread = lane < 0 ? 1 : thread(of: lane, row: state.row)
       writeEvent(record, until: nil, thread: thread, slot: slot)
       if kind == .instantOut { writeArrow(record, "s\"", thread: thread, slot: slot) }
     }
@@ -143,7 +140,7 @@ struct ChromeWriter: ~Copyable {
 
   /// A slice, or an instant if it has no end.
   private mutating func writeEvent(
-    _ record: ProbeRecord, until end: Instant?, thread: Int, slot: Int
+    _ record: ProbeRecord, until end: ProbeRecord?, thread: Int, slot: Int
   ) {
     let event = Int(record.event)
     name(thread: thread, slot: slot)
@@ -155,12 +152,19 @@ struct ChromeWriter: ~Copyable {
       output.text(",\"dur\":")
       output.reserve(64)
       let start = record.time.picoseconds / 1000
-      output.microseconds(nanoseconds: end.picoseconds / 1000 - start)
+      output.microseconds(nanoseconds: end.time.picoseconds / 1000 - start)
     }
     writePlace(record.time, thread: thread, slot: slot)
-    if !arguments[event].isEmpty {
+    // What a pair of tracepoints says at its end it said at its beginning.
+    let closer = end.flatMap { formats[Int($0.event)].track.kind == .end ? $0 : nil }
+    let hasMore = closer.map { !arguments[Int($0.event)].isEmpty } ?? false
+    if !arguments[event].isEmpty || hasMore {
       output.text(",\"args\":{")
       writeArguments(record)
+      if let closer, hasMore {
+        if !arguments[event].isEmpty { output.text(",") }
+        writeArguments(closer)
+      }
       output.text("}")
     }
     output.text("}")
@@ -228,10 +232,11 @@ struct ChromeWriter: ~Copyable {
   private mutating func writeCounter(_ record: ProbeRecord, slot: Int) {
     let format = formats[Int(record.event)]
     guard case .counter(let unit) = format.track else { return }
-    var name = format.name
-    if let index = labels[Int(record.event)]?.value(in: record), index < UInt64(names.count) {
-      name = names[Int(index)]
+    var label = ""
+    if let index = labels[Int(record.event)]?.value(in: record) {
+      label = index < UInt64(names.count) ? names[Int(index)] : "\(index)"
     }
+    var name = counterName(format.name, label)
     if slot < cpuOfSlot.count { name += " CPU \(cpuOfSlot[slot])" }
     let value = format.field("value")
     let bits = value?.value(in: record) ?? 0
@@ -265,8 +270,16 @@ struct ChromeWriter: ~Copyable {
     return Self.machineProcess + 1 + (cpu < nodeOfCPU.count ? nodeOfCPU[cpu] : 0)
   }
 
+  private var threadsPerRow: Int { Self.ownThreads + lanes.count }
+
+  private func thread(of lane: Int, row: Int32) -> Int {
+    Int(row) * threadsPerRow + Self.ownThreads + lane
+  }
+
+  /// Rows beyond the first come after all threads of all CPUs.
   private func number(of thread: Int, slot: Int) -> Int {
-    slot * (Self.ownThreads + lanes.count) + thread + 1
+    let (row, place) = thread.quotientAndRemainder(dividingBy: threadsPerRow)
+    return (row * (cpuOfSlot.count + 1) + slot) * threadsPerRow + place + 1
   }
 
   private mutating func nameProcess(of slot: Int) {
@@ -278,6 +291,7 @@ struct ChromeWriter: ~Copyable {
 
   private mutating func name(thread: Int, slot: Int) {
     let number = number(of: thread, slot: slot)
+    isNamed.grow(to: number > isNamed.count ? 2 * number : 0, 0)
     guard isNamed[number - 1] == 0 else { return }
     isNamed[number - 1] = 1
     nameProcess(of: slot)
@@ -286,7 +300,7 @@ struct ChromeWriter: ~Copyable {
       switch thread {
       case 0: cpu
       case 1: "\(cpu) tracepoints"
-      default: "\(cpu) \(lanes[thread - Self.ownThreads])"
+      default: "\(cpu) \(lanes[thread % threadsPerRow - Self.ownThreads])"
       }
     output.text(",\n" + Self.metadata("thread_name", process(of: slot), number, what))
   }

@@ -2,7 +2,8 @@ import Simulation
 
 /// The tracks of our own: one root, under it a track a node, under it a track a CPU, under it a
 /// track a lane and a track a counter. Their order is explicit; each is described when it is first
-/// used, so that only what happened is drawn.
+/// used, so that only what happened is drawn. A lane's rows are tracks of one name side by side,
+/// which viewers draw as one; counters of one kind that have labels hang under a track of their own.
 struct PerfettoTrackTree: ~Copyable {
   private struct CounterKey: Hashable {
     let event: UInt16
@@ -13,17 +14,20 @@ struct PerfettoTrackTree: ~Copyable {
   private let units: [String]
   private let nodeOfCPU: [Int]
   private let cpuOfSlot: [Int]
-  /// One byte a lane of each slot: whether its track was described.
-  private var isDescribed: Buffer<UInt8>
+  private let counterNames: [String]
+  /// Of each lane of each slot, how many rows were described.
+  private var described: Buffer<Int32>
   private var hasCPUTrack: Buffer<UInt8>
   private var nodesDescribed: Set<Int> = []
   private var counterTracks: [CounterKey: UInt64] = [:]
+  private var counterGroups: [CounterKey: UInt64] = [:]
 
   init(_ table: TraceTable, _ plan: borrowing TimelinePlan) {
     lanes = plan.lanes
     units = plan.formats.map { if case .counter(let unit) = $0.track { unit } else { "" } }
     (nodeOfCPU, cpuOfSlot) = (table.nodeOfCPU, plan.cpuOfSlot)
-    isDescribed = Buffer(plan.slotCount * max(plan.lanes.count, 1), 0)
+    counterNames = plan.formats.map(\.name)
+    described = Buffer(plan.slotCount * max(plan.lanes.count, 1), 0)
     hasCPUTrack = Buffer(plan.slotCount, 0)
   }
 
@@ -67,14 +71,24 @@ struct PerfettoTrackTree: ~Copyable {
     return uuid
   }
 
-  /// The track of a lane of a slot's CPU.
-  mutating func lane(_ lane: Int, _ slot: Int, _ output: inout OutputBuffer) -> UInt64 {
-    let uuid = PerfettoTrackID.lane(lane, slot: slot)
+  /// The track of a row of a lane of a slot's CPU.
+  @inline(__always)
+  mutating func lane(
+    _ lane: Int, row: Int32, _ slot: Int, _ output: inout OutputBuffer
+  ) -> UInt64 {
+    if described[slot * lanes.count + lane] <= row { describe(lane, upTo: row, slot, &output) }
+    return PerfettoTrackID.lane(lane, row: row, slot: slot)
+  }
+
+  private mutating func describe(
+    _ lane: Int, upTo row: Int32, _ slot: Int, _ output: inout OutputBuffer
+  ) {
     let place = slot * lanes.count + lane
-    guard isDescribed[place] == 0 else { return uuid }
-    isDescribed[place] = 1
-    describe(uuid, under: parent(slot, &output), lanes[lane], rank: lane, &output)
-    return uuid
+    for row in described[place]...row {
+      let uuid = PerfettoTrackID.lane(lane, row: row, slot: slot)
+      describe(uuid, under: parent(slot, &output), lanes[lane], rank: lane, &output)
+    }
+    described[place] = row + 1
   }
 
   /// The track of a counter, if it was added.
@@ -82,14 +96,30 @@ struct PerfettoTrackTree: ~Copyable {
     counterTracks[CounterKey(event: event, label: label, slot: slot)]
   }
 
+  /// - Parameter text: what the label says.
   mutating func addCounter(
-    _ event: UInt16, label: UInt64?, _ slot: Int, _ name: String, _ output: inout OutputBuffer
+    _ event: UInt16, label: UInt64?, _ slot: Int, _ text: String, _ output: inout OutputBuffer
   ) -> UInt64 {
     let uuid = PerfettoTrackID.counter(counterTracks.count)
     counterTracks[CounterKey(event: event, label: label, slot: slot)] = uuid
+    let kind = counterNames[Int(event)]
+    let parent =
+      label == nil ? self.parent(slot, &output) : counterGroup(event, kind, slot, &output)
     describe(
-      uuid, under: parent(slot, &output), name, rank: lanes.count + counterTracks.count,
+      uuid, under: parent, counterName(kind, text), rank: lanes.count + counterTracks.count,
       unit: units[Int(event)], &output)
+    return uuid
+  }
+
+  private mutating func counterGroup(
+    _ event: UInt16, _ kind: String, _ slot: Int, _ output: inout OutputBuffer
+  ) -> UInt64 {
+    let key = CounterKey(event: event, label: nil, slot: slot)
+    if let uuid = counterGroups[key] { return uuid }
+    let uuid = PerfettoTrackID.counterGroup(counterGroups.count)
+    counterGroups[key] = uuid
+    describe(
+      uuid, under: parent(slot, &output), kind, rank: lanes.count + counterTracks.count, &output)
     return uuid
   }
 }
@@ -101,8 +131,17 @@ enum PerfettoTrackID {
   static let nodeRank = 1 << 20
   static func node(_ node: Int) -> UInt64 { 1 << 32 | UInt64(node) }
   static func cpu(_ cpu: Int) -> UInt64 { 2 << 32 | UInt64(cpu) }
-  static func lane(_ lane: Int, slot: Int) -> UInt64 { 3 << 32 | UInt64(slot) << 16 | UInt64(lane) }
-  static func counter(_ index: Int) -> UInt64 { 4 << 32 | UInt64(index) }
+  /// Room for 8,192 slots of 64 lanes.
+  static func lane(_ lane: Int, row: Int32, slot: Int) -> UInt64 {
+    1 << 36 | UInt64(row) << 20 | UInt64(slot) << 6 | UInt64(lane)
+  }
+  static func counter(_ index: Int) -> UInt64 { 3 << 32 | UInt64(index) }
+  static func counterGroup(_ index: Int) -> UInt64 { 4 << 32 | UInt64(index) }
+}
+
+/// What a counter is called in every format: by its kind, and by what its label says.
+func counterName(_ kind: String, _ label: String) -> String {
+  label.isEmpty ? kind : "\(kind) \(label)"
 }
 
 extension OutputBuffer {

@@ -54,9 +54,8 @@ struct PerfettoTracks: ~Copyable {
       max(plan.formats.count, 1),
       Plan(type: 0, category: 0, firstArgument: 0, endArgument: 0))
     for (number, format) in plan.formats.enumerated() where !format.track.kind.isTracepoint {
-      let special = ["label", "flow", "value"]
       let first = arguments.count
-      for field in format.fields where !special.contains(field.name) {
+      for field in format.fields where field.isArgument {
         let name = Self.number(of: field.name, in: &argumentNames)
         arguments.append(Argument(field, nameIID: name))
       }
@@ -147,9 +146,9 @@ struct PerfettoTracks: ~Copyable {
     let track =
       isCounter
       ? counterTrack(record, plan.label, slot, &output)
-      : tree.lane(Int(state.plan.laneOf[event]), slot, &output)
+      : tree.lane(Int(state.plan.laneOf[event]), row: state.row, slot, &output)
     let name = kind == .end || isCounter ? 0 : nameIID(record, plan.label, &output)
-    if kind != .end && !isCounter { internArguments(record, plan, &output) }
+    internArguments(record, plan, &output)
     output.reserve(128 + 48 * Int(plan.endArgument - plan.firstArgument))
     let packet = output.openPacket(record.time)
     let needsState: UInt64 = 2
@@ -159,9 +158,11 @@ struct PerfettoTracks: ~Copyable {
     output.field(Tag.track, track)
     if isCounter {
       output.field(Tag.counterValue, plan.value?.value(in: record) ?? 0)
-    } else if kind != .end {
-      if plan.category > 0 { output.field(Tag.category, plan.category) }
-      output.field(Tag.name, name)
+    } else {
+      if kind != .end {
+        if plan.category > 0 { output.field(Tag.category, plan.category) }
+        output.field(Tag.name, name)
+      }
       writeArguments(record, plan, &output)
       writeFlow(record, kind, plan, arrives: state.arrives, &output)
     }
@@ -186,9 +187,8 @@ struct PerfettoTracks: ~Copyable {
   ) -> UInt64 {
     let index = label?.value(in: record)
     if let uuid = tree.counter(record.event, label: index, slot) { return uuid }
-    var name = formatNames[Int(record.event)]
-    if let index, index < UInt64(names.count) { name = names[Int(index)] }
-    return tree.addCounter(record.event, label: index, slot, name, &output)
+    let text = index.map { $0 < UInt64(names.count) ? names[Int($0)] : "\($0)" } ?? ""
+    return tree.addCounter(record.event, label: index, slot, text, &output)
   }
 
   private mutating func nameIID(

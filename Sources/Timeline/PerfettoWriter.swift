@@ -19,8 +19,8 @@ struct PerfettoWriter: ~Copyable {
     output = OutputBuffer(sink: sink)
     bundles = PerfettoBundles(state, names: table.names)
     tracks = PerfettoTracks(table, state.plan)
-    keys = Buffer(Probe.recordsMax, -1)
-    order = Buffer(Probe.recordsMax, 0)
+    keys = Buffer(Probe.chunk, -1)
+    order = Buffer(Probe.chunk, 0)
     counts = Buffer(state.plan.slotCount + 1, 0)
     tracks.writePreamble(table, state.window, &output)
   }
@@ -32,6 +32,8 @@ struct PerfettoWriter: ~Copyable {
 
   /// Writes a chunk. Complexity: O(records + slots).
   mutating func consume(_ records: borrowing Probe, _ state: inout TimelineState) throws {
+    keys.grow(to: records.count, -1)
+    order.grow(to: records.count, 0)
     try admit(records, &state)
     sort(records.count, slots: state.plan.slotCount)
     var from = 0
@@ -44,7 +46,7 @@ struct PerfettoWriter: ~Copyable {
     }
   }
 
-  /// First pass, in time order: what is a track event is written, the rest counted by slot.
+  /// First pass, in the order noted: what is a track event is written, the rest counted by slot.
   private mutating func admit(_ records: borrowing Probe, _ state: inout TimelineState) throws {
     for slot in 0..<counts.count { counts[slot] = 0 }
     for index in 0..<records.count {

@@ -21,9 +21,12 @@ struct FieldBits: BitwiseCopyable {
     (width, isSigned) = (UInt8(min(field.width, 64)), field.kind == .signed)
   }
 
+  /// Of no record any bit: always 0.
+  static var nothing: FieldBits { FieldBits(EventFormat.Field("", word: 3)) }
+
   @inline(__always)
   func value(in record: ProbeRecord) -> UInt64 {
-    let whole = word == 0 ? record.a : word == 1 ? record.b : record.c
+    let whole = word == 0 ? record.a : word == 1 ? record.b : word == 2 ? record.c : 0
     let unused = UInt64(64 &- width)
     let bits = (whole &>> UInt64(shift)) &<< unused
     if isSigned { return UInt64(bitPattern: Int64(bitPattern: bits) &>> Int64(unused)) }

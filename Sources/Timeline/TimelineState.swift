@@ -29,6 +29,9 @@ struct TimelineState: ~Copyable {
   /// Numbers of arrows that have left and not arrived.
   private var underway: Set<UInt64> = []
   private var flowBits: [FieldBits?]
+  private var keyBits: Buffer<FieldBits>
+  /// The row of its lane in which the record admitted last is drawn.
+  private(set) var row: Int32 = 0
   /// Arrows with both ends in the file.
   private(set) var arrowCount = 0
   /// Whether the record admitted last is where an arrow arrives that the file shows leaving.
@@ -56,6 +59,10 @@ struct TimelineState: ~Copyable {
     previous = format.field("prev_pid").map(FieldBits.init)
     next = format.field("next_pid").map(FieldBits.init)
     flowBits = plan.formats.map { $0.field("flow").map(FieldBits.init) }
+    keyBits = Buffer(max(count, 1), FieldBits.nothing)
+    for (number, format) in plan.formats.enumerated() {
+      if let field = format.field("key") { keyBits[number] = FieldBits(field) }
+    }
   }
 
   func tally(of event: Int) -> TimelineTally {
@@ -82,28 +89,33 @@ struct TimelineState: ~Copyable {
   /// Follows a record that changes what is open, running or under way; false if it is to be dropped.
   private mutating func follow(_ record: ProbeRecord, _ kind: EventKind, _ slot: Int) -> Bool {
     let lane = Int(plan.laneOf[Int(record.event)])
+    let key = keyBits[Int(record.event)].value(in: record)
     arrives = false
     switch kind {
     case .entry, .begin:
-      balance.open(record, slot: slot, lane: lane)
+      row = balance.open(record, slot: slot, lane: lane, key: key)
     case .exit, .end:
-      guard let opening = balance.close(slot: slot, lane: lane) else { return false }
+      guard let opening = balance.close(slot: slot, lane: lane, key: key) else { return false }
       closed = opening
+      row = opening.row
     case .flowOut:
-      balance.open(record, slot: slot, lane: lane)
+      row = balance.open(record, slot: slot, lane: lane, key: key)
       depart(record)
     case .instantOut:
+      row = balance.rowNumber(slot: slot, lane: lane, key: key)
       depart(record)
     case .flowIn:
-      defer { balance.open(record, slot: slot, lane: lane, arrives: arrives) }
       if let bits = flowBits[Int(record.event)] {
         arrives = underway.remove(bits.value(in: record)) != nil
         if arrives { arrowCount += 1 }
       }
+      row = balance.open(record, slot: slot, lane: lane, key: key, arrives: arrives)
     case .threadSwitch:
       hasSwitched[slot] = 1
       running[slot] = Int32(truncatingIfNeeded: next?.value(in: record) ?? 0)
-    case .tracepoint, .instant, .counter, .unknown:
+    case .instant:
+      row = balance.rowNumber(slot: slot, lane: lane, key: key)
+    case .tracepoint, .counter, .unknown:
       break
     }
     return true
@@ -115,10 +127,10 @@ struct TimelineState: ~Copyable {
   }
 
   /// The record that closes an open slice at the window's end; nothing is closed by it yet.
-  mutating func closing(_ open: SliceBalance.Open, lane: Int, at end: Instant) -> ProbeRecord {
-    let record = open.closing(at: end, as: plan.closerOf[lane], plan.formats)
-    noteAdded(record.event)
-    return record
+  mutating func closing(_ open: ProbeRecord, lane: Int, at end: Instant) -> ProbeRecord {
+    let closer = open.closing(at: end, as: plan.closerOf[lane], plan.formats)
+    noteAdded(closer.event)
+    return closer
   }
 
   /// The thread that a switch leaves.

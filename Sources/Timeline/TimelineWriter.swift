@@ -60,15 +60,12 @@ public struct TimelineWriter: ~Copyable {
     closers.start(from: .zero, to: Instant(picoseconds: .max), selected: Buffer(0, 0))
     for slot in 0..<state.plan.slotCount {
       for lane in state.plan.lanes.indices {
-        var id = state.balance.innermost(slot: slot, lane: lane)
-        while !id.isNone {
-          let open = state.balance[id]
-          id = open.outer
+        for open in state.balance.remaining(slot: slot, lane: lane) {
           let closer = state.closing(open, lane: lane, at: end)
           closers.note(
             closer.event, at: closer.time, cpu: Int(closer.cpu), a: closer.a, b: closer.b,
             c: closer.c)
-          if closers.isHalfFull { try drain(&closers) }
+          if closers.wantsDraining { try drain(&closers) }
         }
       }
     }

@@ -27,13 +27,16 @@ final class TimelineOutput {
   /// - Parameter table: what an exporter must know; asked once.
   func consume(_ machine: borrowing Machine, table: (borrowing Machine) -> TraceTable) throws {
     if writer == nil { begin(table(machine), machine.runningForTrace) }
-    let names = TraceNames.all(of: machine.world)
-    if names.count > knownNames { writer?.append(names: Array(names[knownNames...])) }
-    let threads = machine.threadsForTrace
-    if threads.count > knownThreads {
-      writer?.append(threads: Array(threads[knownThreads...]))
+    if TraceNames.count(of: machine.world) > knownNames {
+      let names = TraceNames.all(of: machine.world)
+      writer?.append(names: Array(names[knownNames...]))
+      knownNames = names.count
     }
-    (knownNames, knownThreads) = (names.count, threads.count)
+    if machine.world.tasks.all.highWater > knownThreads {
+      let threads = machine.threadsForTrace
+      writer?.append(threads: Array(threads[knownThreads...]))
+      knownThreads = threads.count
+    }
     try writer?.consume(machine.world.probe)
   }
 

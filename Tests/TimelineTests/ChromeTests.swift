@@ -22,7 +22,7 @@ import Testing
     #expect(count("i", "alloc_vmap_area") == recording.count(.allocVmapArea))
     #expect(count("X", "irq_handler_entry") == recording.count(.irqEntry))
     #expect(count("X", "list_lock") == recording.count(.lockHold))
-    #expect(count("C", Name.normal0.text) == recording.count(.freePages))
+    #expect(count("C", "nr_free_pages node 0 Normal") == recording.count(.freePages))
     #expect(count("s", "arrow") == recording.count(.sendIPI))
     #expect(count("f", "arrow") == written.arrows)
     let running = events.filter { $0.text("ph") == "X" && $0.text("cat") == "sched" }

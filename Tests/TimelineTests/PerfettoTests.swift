@@ -85,7 +85,7 @@ private let slicesOverlapping = """
     #expect(rows[1].allSatisfy { $0.int("open") == 0 })
     #expect(rows[2][0].int("n") == written.arrows)
     #expect(written.arrows > 20)
-    let free = try #require(rows[3].first { $0.text("track") == Name.normal0.text })
+    let free = try #require(rows[3].first { $0.text("track") == "nr_free_pages node 0 Normal" })
     #expect(free.int("n") == recording.count(.freePages))
     #expect(free.text("unit") == "pages")
     #expect(free.int("top") == Int(recording.records.last { $0.event == 18 }?.a ?? 0))

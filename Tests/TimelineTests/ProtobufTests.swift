@@ -77,7 +77,7 @@ func encoded(_ body: (inout OutputBuffer) -> Void) -> [UInt8] {
     probe.start(from: .zero, to: end, selected: Buffer(0, 0))
     for record in recording.records {
       probe.note(record.event, at: record.time, cpu: 0, a: record.a)
-      if probe.isHalfFull {
+      if probe.wantsDraining {
         try writer.consume(probe)
         probe.clear()
       }

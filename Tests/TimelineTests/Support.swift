@@ -126,7 +126,7 @@ enum Name: UInt64, CaseIterable {
     case .zoneLock: "zone->lock"
     case .eth0: "eth0"
     case .kmalloc64: "kmalloc-64 \"quoted\""
-    case .normal0: "free pages, node 0 Normal"
+    case .normal0: "node 0 Normal"
     }
   }
 }

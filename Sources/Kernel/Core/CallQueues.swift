@@ -102,7 +102,8 @@ package struct CallQueues: ~Copyable {
   }
 
   /// Queues `call` for `target`, and notes an interrupt if the queue was empty: else one is due.
-  mutating func push(_ call: CallID, from initiator: CPUID, to target: CPUID) {
+  /// Returns: whether it was.
+  mutating func push(_ call: CallID, from initiator: CPUID, to target: CPUID) -> Bool {
     calls[call].initiator = initiator
     calls[call].next = .none
     requests[initiator.index].outstanding += 1
@@ -110,12 +111,13 @@ package struct CallQueues: ~Copyable {
     queues[target.index].last = call
     guard last.isNone else {
       calls[last].next = call
-      return
+      return false
     }
     queues[target.index].first = call
     requests[initiator.index].interrupts += 1
     let place = initiator.index * clusterCount + target.index / 16
     masks[place] |= 1 << UInt16(target.index % 16)
+    return true
   }
 
   /// Whom `initiator` must interrupt in `cluster`; the note is cleared.

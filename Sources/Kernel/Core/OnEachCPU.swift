@@ -27,17 +27,22 @@ package enum OnEachCPU: Path {
       let line = world.calls.line(of: CPUID(Int(target)))
       return ask(.touch(line), then: .queueHere(call, target: target))
     case .queueHere(let call, let target):
+      let isFirst = world.calls.push(call, from: cpu, to: CPUID(Int(target)))
+      assert(!world.isAhead, "an arrow left ahead of the queue")
       world.trace(
-        .callQueued, on: cpu, a: world.calls.calls[call].arrow, b: UInt64(UInt32(target)))
-      world.calls.push(call, from: cpu, to: CPUID(Int(target)))
+        .callQueued, on: cpu, a: world.calls.calls[call].arrow,
+        b: UInt64(UInt32(target)) | (isFirst ? 1 << 32 : 0))
       return ask(.ahead(.callQueued), then: .queued(target: target))
     case .queued(let target): return fill(target + 1, &world, cpu)
     case .sent(let cluster): return send(cluster + 1, &world, cpu)
     case .irqsOff:
       return ask(.call(world.calls.requests[cpu.index].function.frame), then: .ranHere)
-    case .ranHere: return ask(.enable(.irqs), then: .waiting)
+    case .ranHere:
+      world.trace(.callWaitBegin, on: cpu)
+      return ask(.enable(.irqs), then: .waiting)
     case .waiting:
       guard world.calls.isDone(cpu) else { return .awaitSignal }
+      world.trace(.callWaitEnd, on: cpu)
       world.noteShootdown(on: cpu)
       return ask(.enable(.preemption), then: .done)
     case .done: return .return()
@@ -52,7 +57,7 @@ package enum OnEachCPU: Path {
         .ipiIRQsOff, "smp_call_function_many_cond with interrupts off may deadlock", on: cpu)
     }
     world.calls.requests[cpu.index] = CallQueues.Request(function: function, since: world.now)
-    world.trace(.shootdownBegin, on: cpu)
+    world.traceShootdown(function, on: cpu)
     return ask(.disable(.preemption), then: .preemptionOff)
   }
 
@@ -121,7 +126,31 @@ package enum FlushCallQueue: Path {
 
   private mutating func run(_ call: CallID, _ world: inout World, _ cpu: CPUID) -> Step {
     guard !call.isNone else { return .return() }
-    world.trace(.callEntered, on: cpu, a: world.calls.calls[call].arrow)
+    world.traceCallEntered(call, on: cpu)
     return ask(.work(.callFunctionEntry), then: .entered(call))
+  }
+}
+
+extension World {
+  fileprivate mutating func traceShootdown(_ function: CallFunction, on cpu: CPUID) {
+    guard probe.isOn else { return }
+    var (start, pages) = (UInt64(0), UInt64(0))
+    if case .flushTLBRange(let address, let count) = function {
+      (start, pages) = (address.raw, UInt64(count))
+    }
+    trace(
+      .shootdownBegin, on: cpu,
+      a: TraceNames.index(of: function.frame.name) | UInt64(layout.cpuCount - 1) << 32,
+      b: start, c: pages)
+  }
+
+  fileprivate mutating func traceCallEntered(_ call: CallID, on cpu: CPUID) {
+    guard probe.isOn else { return }
+    assert(!isAhead, "an arrow arrived ahead of the queue")
+    let initiator = calls.calls[call].initiator
+    trace(
+      .callEntered, on: cpu, a: calls.calls[call].arrow,
+      b: TraceNames.index(of: calls.requests[initiator.index].function.frame.name)
+        | UInt64(initiator.index) << 32)
   }
 }

@@ -108,18 +108,21 @@ package enum HandleIRQ: Path {
       return ask(.call(.flushCallQueue(.start)), then: .done(.callFunction))
     case .start(.reschedule):
       world.cpus[cpu].rescheduleInterrupts &+= 1
+      // The work of it is done by the switch behind it.
+      world.trace(.rescheduleEntry, on: cpu, a: 0xfd)
+      world.trace(.rescheduleExit, on: cpu, a: 0xfd)
       return .return()
     case .start(.device), .nextSource:
       let sources = world.cpus[cpu].deviceSources
       guard sources != 0 else { return .return() }
       let source = UInt8(sources.trailingZeroBitCount)
       world.cpus[cpu].deviceSources &= sources &- 1
-      world.trace(.irqHandlerEntry, on: cpu, a: UInt64(source))
+      world.traceHandler(source, on: cpu)
       world.counters.add(.deviceInterrupts, 1)
       return ask(
         .call(world.hardirqFrame(Int(source), on: cpu)), then: .ran(source: source))
     case .ran(let source):
-      world.trace(.irqHandlerExit, on: cpu, a: UInt64(source))
+      world.trace(.irqHandlerExit, on: cpu, a: UInt64(source), b: 1)
       self = .nextSource
       return step(&world, on: cpu, .none)
     case .done:

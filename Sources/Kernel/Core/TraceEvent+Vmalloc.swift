@@ -28,10 +28,4 @@ extension TraceEvent {
         .init("npurged", word: 2),
       ])
   }
-  /// How many pages wait for a purge.
-  static var vmapLazyPagesFormat: EventFormat {
-    EventFormat(
-      "vmap_lazy_nr", system: "kmemu", track: .counter(unit: "pages"),
-      fields: [.init("value", word: 0)])
-  }
 }

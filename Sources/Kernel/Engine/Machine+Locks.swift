@@ -43,8 +43,9 @@ extension Machine {
   private mutating func claim(_ lock: LockID, on cpu: CPUID) {
     let line = world.locks.locks.items[lock].line
     let here = world.lines.claim(line, by: cpu.index, at: now, world.layout)
+    world.locks.locks.items[lock].acquiredAt = here
     mix(cpu, here, 4)
-    if world.probe.isOn { traceLock(.lockHoldBegin, lock, cpu, at: here) }
+    if world.probe.isOn { traceHold(.lockHoldBegin, lock, cpu, at: here) }
     schedule(cpu, at: here, .indivisible, as: .cacheLines)
   }
 
@@ -62,7 +63,7 @@ extension Machine {
     world.locks.wait(for: lock, waiter)
     contexts[waiter].waitingSince = now
     mix(cpu, now, 5)
-    if world.probe.isOn { traceLock(.lockWaitBegin, lock, cpu, at: now) }
+    if world.probe.isOn { traceWait(.lockWaitBegin, lock, cpu, waiter: waiter.index, at: now) }
     schedule(cpu, at: .never, .queuedForLock, as: .lockWait)
   }
 
@@ -84,7 +85,7 @@ extension Machine {
   @inline(__always)
   mutating func release(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) -> Reply? {
     if world.locks.locks.items[lock].lockClass.isMutex { return releaseMutex(lock, on: cpu) }
-    if world.probe.isOn { traceLock(.lockHoldEnd, lock, cpu, at: now) }
+    if world.probe.isOn { traceHold(.lockHoldEnd, lock, cpu, at: now) }
     let heir = world.locks.release(lock, by: cpu.context(world.cpus[cpu].depth), at: now)
     if !heir.isNone { handOver(lock, to: heir) }
     world.cpus[cpu].preemptCount.subtract(PreemptCount.preemption)
@@ -97,20 +98,14 @@ extension Machine {
     let line = world.locks.locks[lock].line
     let here =
       world.lines.claim(line, by: heir.cpu.index, at: now, world.layout) + costs[.lockHandOff]
+    world.locks.locks[lock].acquiredAt = here
     world.locks.noteWait(lock, here - contexts[heir].waitingSince)
     mix(heir.cpu, here, 7)
     if world.probe.isOn {
-      traceLock(.lockWaitEnd, lock, heir.cpu, at: here)
-      traceLock(.lockHoldBegin, lock, heir.cpu, at: here)
+      traceWait(.lockWaitEnd, lock, heir.cpu, waiter: heir.index, at: here)
+      traceHold(.lockHoldBegin, lock, heir.cpu, at: here)
     }
     endWait(of: heir, at: here)
-  }
-
-  private mutating func traceLock(
-    _ event: TraceEvent, _ lock: LockID, _ cpu: CPUID, at time: Instant
-  ) {
-    let name = TraceNames.index(of: world.locks.locks[lock].name)
-    world.probe.note(event.rawValue, at: time, cpu: cpu.index, a: name)
   }
 
   /// Ends the spinning of `context`, which an interrupt may have covered meanwhile.
@@ -138,18 +133,24 @@ extension Machine {
       return nil
     }
     world.locks.joinMutex(lock, world.cpus[cpu].current, &world.tasks, at: now)
-    if world.probe.isOn { traceLock(.lockWaitBegin, lock, cpu, at: now) }
+    if world.probe.isOn {
+      let task = world.cpus[cpu].current
+      traceWait(.lockWaitBegin, lock, cpu, waiter: waiter(task), at: now)
+    }
     switchAway(from: cpu, pausing: .ready(at: now), nextState: .blocked)
     return nil
   }
 
   private mutating func releaseMutex(_ lock: LockID, on cpu: CPUID) -> Reply? {
-    if world.probe.isOn { traceLock(.lockHoldEnd, lock, cpu, at: now) }
+    if world.probe.isOn { traceHold(.lockHoldEnd, lock, cpu, at: now) }
     world.locks.drop(lock, cpu.context(world.cpus[cpu].depth), at: now)
     guard let heir = world.locks.passMutex(lock, &world.tasks, at: now) else { return Reply.none }
     let heirCPU = world.tasks.all[heir].cpu
     world.locks.noteWait(lock, now - world.tasks.all[heir].waitingSince)
-    if world.probe.isOn { traceLock(.lockWaitEnd, lock, heirCPU, at: now) }
+    if world.probe.isOn {
+      traceWait(.lockWaitEnd, lock, heirCPU, waiter: waiter(heir), at: now)
+      traceHold(.lockHoldBegin, lock, heirCPU, at: now)
+    }
     return wake(heir, from: cpu)
   }
 }

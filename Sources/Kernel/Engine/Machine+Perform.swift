@@ -81,9 +81,7 @@ extension Machine {
   @inline(__always)
   private mutating func call(_ frame: Frame, on cpu: CPUID) -> Reply? {
     push(frame, on: cpu)
-    if world.probe.isOn, frame.name.isTraced {
-      world.trace(.pathBegin, on: cpu, a: TraceNames.index(of: frame.name))
-    }
+    if world.probe.isOn { world.traceCall(of: frame, on: cpu) }
     return Reply.none
   }
 
@@ -94,16 +92,13 @@ extension Machine {
       Int(truncatingIfNeeded: world.cpus[cpu].heldAtCalls & 15) == held,
       "a path returned without releasing what it acquired")
     world.cpus[cpu].heldAtCalls &>>= 4
-    if world.probe.isOn { traceReturn(from: cpu) }
+    if world.probe.isOn {
+      world.traceReturn(from: frames[Int(world.cpus[cpu].top)].name, reply, on: cpu)
+    }
     world.cpus[cpu].top &-= 1
     if world.cpus[cpu].top != world.cpus[cpu].base { return reply }
     leaveContext(on: cpu)
     return nil
-  }
-
-  private mutating func traceReturn(from cpu: CPUID) {
-    let name = frames[Int(world.cpus[cpu].top)].name
-    if name.isTraced { world.trace(.pathEnd, on: cpu, a: TraceNames.index(of: name)) }
   }
 
   private mutating func disable(_ mask: Mask, on cpu: CPUID) -> Reply {
@@ -130,16 +125,5 @@ extension Machine {
       }
     }
     return Reply.none
-  }
-}
-
-/// The strings that probe records index: paths first, then locks.
-package enum TraceNames {
-  static func index(of path: PathName) -> UInt64 { UInt64(path.rawValue) }
-  static func index(of lock: Int32) -> UInt64 { UInt64(lock) + UInt64(PathName.allCases.count) }
-
-  /// Every string of a run, in the order of their numbers.
-  package static func all(of world: borrowing World) -> [String] {
-    PathName.allCases.map(\.text) + world.locks.names.all
   }
 }

@@ -50,7 +50,11 @@ extension Machine {
       guard !world.cpus[cpu].runFirst.isNone, !world.cpus[cpu].current.isNone else { return }
       push(.sliceEnd(cpu), at: now + Machine.sliceLength)
       preempt(cpu)
-    case .wake(let task): makeReady(task, at: now)
+    case .wake(let task):
+      if world.tasks.all[task].state == .blocked {
+        traceWakeup(of: task, on: world.tasks.all[task].cpu)
+      }
+      makeReady(task, at: now)
     case .arrival(let source): arrive(source)
     case .bell: return
     }
@@ -207,8 +211,7 @@ extension Machine {
   mutating func wake(_ task: TaskID, from cpu: CPUID) -> Reply? {
     guard maySetOut(task) else { return Reply.none }
     let target = world.tasks.all[task].cpu
-    world.trace(
-      .schedWakeup, on: cpu, a: UInt64(UInt32(world.tasks.all[task].pid)), b: UInt64(target.index))
+    traceWakeup(of: task, on: cpu)
     if target == cpu {
       makeReady(task, at: now)
     } else {

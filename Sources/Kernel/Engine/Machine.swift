@@ -80,8 +80,13 @@ package struct Machine: ~Copyable {
 
   /// Runs events until the time is past `end`, nothing is left, `budget` events have passed or the
   /// probe wants draining. Returns: why it stopped.
-  package mutating func run(until end: Instant = .never, events budget: UInt64 = .max) -> Halt {
-    stretchEnd = end
+  ///
+  /// - Parameter stretch: how far CPUs may run ahead: `end`, unless this is a halt on the way there
+  ///   that must not show.
+  package mutating func run(
+    until end: Instant = .never, events budget: UInt64 = .max, stretch: Instant? = nil
+  ) -> Halt {
+    stretchEnd = stretch ?? end
     let last = events.addingReportingOverflow(budget)
     let limit = last.overflow ? UInt64.max : last.partialValue
     while events < limit {
@@ -99,7 +104,7 @@ package struct Machine: ~Copyable {
       let leaf = Int(truncatingIfNeeded: key & (1 << WinnerTree.leafBits - 1))
       if leaf & 1 == 1 { advance(CPUID(leaf / 2)) } else { interruptArrives(on: CPUID(leaf / 2)) }
       if world.isStopped { return world.program.isDone ? .enough : .deadlock }
-      if world.probe.isHalfFull { return .probeIsFull }
+      if world.probe.wantsDraining { return .probeIsFull }
     }
     return .budget
   }

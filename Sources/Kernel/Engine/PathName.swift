@@ -28,6 +28,8 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   package var isTraced: Bool {
     switch self {
     case .idle, .script, .program, .handle_irq: false
+    // The first frame of a context, which nothing calls; softirq_entry shows the one that ends.
+    case .__do_softirq, .ksoftirqd, .worker_thread: false
     case .kmalloc, .kfree, .kmem_cache_alloc, .kmem_cache_free: false
     default: true
     }

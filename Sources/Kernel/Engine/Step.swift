@@ -69,6 +69,7 @@ package struct Reply: BitwiseCopyable, Equatable {
   package enum Tag: UInt8, BitwiseCopyable {
     case none, bool, address, pfn, pages, slab, number
   }
+  /// For tracing: whoever waits for the reply reads it by its type.
   let bits: UInt64
   let tag: Tag
 

@@ -70,6 +70,14 @@ extension ProgramState {
   }
 }
 
+extension World {
+  mutating func traceHandler(_ source: UInt8, on cpu: CPUID) {
+    guard probe.isOn else { return }
+    let name = TraceNames.index(of: program.sources[Int(source)].name)
+    trace(.irqHandlerEntry, on: cpu, a: UInt64(source), b: name)
+  }
+}
+
 extension ProgramPath {
   mutating func nextUnit(_ vector: SoftIRQ, _ world: inout World, _ cpu: CPUID) -> Step {
     if let id = world.program.nextUnit(of: vector, on: cpu) {
@@ -104,7 +112,10 @@ extension Machine {
       world.program.threads[index].task = task
       start(task, at: thread.start)
     }
-    for source in 0..<program.sources.count { scheduleArrival(source) }
+    for (index, source) in program.sources.enumerated() {
+      world.program.sources[index].name = world.locks.addName(source.name)
+      scheduleArrival(index)
+    }
   }
 
   /// Gives the workload a cache: there from the start, or for a `kmem_cache_create` to bring up.

@@ -99,6 +99,8 @@ package struct ProgramState: ~Copyable {
     var softirq: Int32 = -1
     var budget: Int32 = 64
     var slotCount: Int32 = 0
+    /// A number among the locks' names, for timelines.
+    var name: Int32 = 0
     var stream = RandomStream(seed: 0, index: 0)
     package var arrivals: UInt64 = 0
   }

@@ -37,6 +37,7 @@ package enum FreePages: Path {
       world.counters.add(.pgfree, UInt64(order.pageCount))
       let zone = world.pages.map[block].zone
       let work = world.pages.give(block, order)
+      world.traceFreePages(of: Int(zone))
       return ask(.work(.buddyStep, times: work.steps), then: .merged(zone: zone))
     case .merged(let zone):
       return ask(.release(world.pages.locks.zones[Int(zone)], irqs: .off), then: .done)
@@ -148,6 +149,7 @@ package enum FreePCPPagesBulk: Path {
         .mmPagePcpuDrain, on: cpu, a: UInt64(drained.block.index),
         b: UInt64(drained.order.index) | UInt64(drained.type.rawValue) << 8)
     }
+    world.traceFreePages(of: zone)
     return steps
   }
 }

@@ -56,6 +56,7 @@ extension PageAllocator {
       table[number] = locks.make(
         .zoneLock, name: "zone->lock node \(node.index) \(kind.name)", lines: &lines,
         node: node.index)
+      zones[number].counterName = locks.addName("node \(node.index) \(kind.name)")
     }
     let drain = locks.make(.pcpuDrainMutex, name: "pcpu_drain_mutex", lines: &lines)
     self.locks = LockTable(zones: table, lists: Buffer(16, .none), drain: drain)

@@ -72,6 +72,7 @@ package enum Rmqueue: Path {
     world.pages.contexts[id].block = taken.block
     world.traceTaken(
       taken, context.order, context.type, refill: PerCPUPages.takes(context.order), on: cpu)
+    world.traceFreePages(of: Int(context.zone))
     return ask(.work(.buddyStep, times: taken.work.steps), then: .split(id))
   }
 
@@ -129,6 +130,7 @@ package enum RmqueueBulk: Path {
       guard !taken.block.isNone else { break }
       world.traceTaken(taken, context.order, context.type, refill: true, on: cpu)
     }
+    world.traceFreePages(of: Int(context.zone))
     return steps
   }
 }

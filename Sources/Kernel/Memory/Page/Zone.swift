@@ -28,6 +28,8 @@ package struct Zone: BitwiseCopyable {
   var isBoosted: Bool
   /// Pages of the pageblocks in the atomic reserve. Kernel: `nr_reserved_highatomic`.
   package internal(set) var highAtomicReserved: Int
+  /// What its counter of free pages is called in timelines, a number among the locks' names.
+  var counterName: Int32
 
   /// Free pages. Kernel: `NR_FREE_PAGES`.
   @inline(__always) package var freePages: Int { area.freePages }
@@ -41,6 +43,7 @@ package struct Zone: BitwiseCopyable {
     area = FreeArea(zone: self.number, first: free, end: free + extent.managed, &map)
     marks = Watermark(managed: 0, of: 0, freeMinKiB: 0)
     (boost, isBelowHigh, isBoosted, highAtomicReserved) = (0, false, false, 0)
+    counterName = 0
     reserve = InlineArray(repeating: 0)
     sizing = PerCPUSizing(managed: 0, low: 0, cpus: 1)
   }

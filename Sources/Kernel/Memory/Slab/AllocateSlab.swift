@@ -77,6 +77,7 @@ package enum DiscardSlab: Path {
         .touch(world.nodeLine(record.cacheID, record.nodeID)), then: .nodeHere(slab))
     case .nodeHere(let slab):
       world.slab.removeFromNode(slab)
+      world.traceSlabs(of: world.slab.slabs[slab].cacheID)
       return free(slab, &world)
     case .freeSlab(let slab): return free(slab, &world)
     case .done: return .return()

@@ -114,6 +114,7 @@ package enum KmemCacheShrink: Path {
       let (id, place) = (CacheID(Int(cache)), NodeID(Int(node)))
       let count = world.slab.nodes[world.slab.node(id, place)].partialCount
       let empty = world.slab.sortPartials(id, place)
+      if !empty.isNone { world.traceSlabs(of: id) }
       return ask(
         .work(.slubListEdit, times: max(count, 1)),
         then: .sorted(cache: cache, node: node, anyLeft: anyLeft, empty: empty))

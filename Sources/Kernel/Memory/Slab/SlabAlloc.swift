@@ -160,6 +160,7 @@ package enum SlabAlloc: Path {
       world.slab.note(.alloc_slab, of: cache)
       let freelist = world.slab.takeFreelist(slab)
       world.slab.addToNode(slab)
+      world.traceSlabs(of: cache)
       let line = world.nodeLine(cache, world.slab.slabs[slab].nodeID)
       return ask(.touch(line), then: .retryLoad(slab, freelist: freelist))
     default: preconditionFailure("another part's case")

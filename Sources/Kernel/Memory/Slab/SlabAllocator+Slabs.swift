@@ -88,6 +88,7 @@ extension SlabAllocator {
   private mutating func changeNode(_ id: ID<Slab>, _ sign: Int32) {
     let place = node(slabs[id].cacheID, slabs[id].nodeID)
     nodes[place].slabCount += sign
+    slabCount += Int(sign)
     nodes[place].objectCount += sign * Int32(slabs[id].objects)
   }
 

@@ -57,6 +57,8 @@ package struct SlabAllocator: ~Copyable {
   var nodes: Buffer<KmemCacheNode>
   var cpusUsed: Int
   var nodesUsed: Int
+  /// Slabs of all caches that their nodes count.
+  package internal(set) var slabCount: Int
   /// Where destroyed caches had their records, for the next ones.
   var unusedCPUs: [Int32]
   var unusedNodes: [Int32]
@@ -122,6 +124,7 @@ package struct SlabAllocator: ~Copyable {
     counts = Buffer(64 * SlabAllocator.statsMax, 0)
     draws = Buffer(cpuCount, RandomStream(seed: seed, index: 0))
     (cpusUsed, nodesUsed, slabsUsed, linksUsed, sequencesUsed) = (0, 0, 0, 0, 0)
+    slabCount = 0
     for (node, hasMemory) in memoryNodes.enumerated() where hasMemory {
       self.memoryNodes[node] = 1
     }
@@ -145,7 +148,7 @@ package struct SlabAllocator: ~Copyable {
     kmallocCaches = other.kmallocCaches.clone()
     cpus = other.cpus.clone()
     nodes = other.nodes.clone()
-    (cpusUsed, nodesUsed) = (other.cpusUsed, other.nodesUsed)
+    (cpusUsed, nodesUsed, slabCount) = (other.cpusUsed, other.nodesUsed, other.slabCount)
     slabs = other.slabs.clone()
     slabsUsed = other.slabsUsed
     unused = other.unused.clone()

@@ -130,6 +130,7 @@ package enum RemoveVMArea: Path {
     case .unlinked(let area, let cleared): return unmap(area, cleared, &world)
     case .lineHere(let area):
       let isOver = world.vmalloc.addLazy(area)
+      world.traceLazyPages()
       let node = world.vmalloc.nodes.lazyNode(of: world.vmalloc.areas[area])
       let lock = world.vmalloc.lazyLock(node)
       return ask(.acquire(lock), then: .lazyLocked(area, isOver: isOver))
@@ -175,7 +176,6 @@ package enum RemoveVMArea: Path {
     world.trace(
       .freeVmapAreaNoflush, on: cpu, a: record.start, b: UInt64(purge.pages),
       c: UInt64(purge.pagesMax))
-    world.trace(.vmapLazyPages, on: cpu, a: UInt64(purge.pages))
     return ask(
       .work(.treeStep, times: visited),
       then: .inserted(node, vm: record.vm, isOver: isOver))

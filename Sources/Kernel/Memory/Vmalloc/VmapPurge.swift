@@ -120,7 +120,6 @@ package enum PurgeVmapAreaLazy: Path {
     let purge = world.vmalloc.purge
     world.trace(
       .purgeVmapAreaLazy, on: cpu, a: purge.start, b: purge.end, c: UInt64(purge.purgedAreas))
-    world.trace(.vmapLazyPages, on: cpu, a: UInt64(purge.pages))
     world.vmalloc.statistics.areasPurged += UInt64(purge.purgedAreas)
     return .return(.number(purge.purgedAreas))
   }
@@ -156,6 +155,7 @@ package enum PurgeVmapNode: Path {
       return ask(.release(world.vmalloc.poolLock(node)), then: .unlocked(node))
     case .lineHere(let node):
       let list = world.vmalloc.endPurge(of: node)
+      world.traceLazyPages()
       return ask(.call(.reclaimListGlobal(.start(list))), then: .done)
     case .done: return .return()
     }
