@@ -76,7 +76,7 @@ package struct Runner: ~Copyable {
 
   /// How long before its window the probe is switched on: some records speak of a time to come,
   /// as that of a lock whose line is on its way.
-  private static let lead = Duration.nanoseconds(1_000_000)
+  private static let lead = Duration(picoseconds: 1_000_000_000)
 
   /// Goes on to `end`, with halts where the probe is wanted, where the trace begins and where it
   /// ends. They change nothing: CPUs run ahead over them.
@@ -94,7 +94,7 @@ package struct Runner: ~Copyable {
     if tracing == .soon {
       if let other = try halt(trace.from, end, drain, shouldStop) { return other }
       try self.drain(drain)
-      machine.traceAllCounters(at: trace.from)
+      machine.world.traceAllCounters(at: trace.from)
       tracing = .on
     }
     if tracing == .on, trace.to < end {

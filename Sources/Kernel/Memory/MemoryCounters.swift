@@ -48,8 +48,8 @@ extension World {
       event.rawValue, at: time ?? now, cpu: -1, a: UInt64(bitPattern: Int64(value)), b: name)
   }
 
-  /// Notes all counters as they stand, for the start of a window at `time`.
-  mutating func traceAllCounters(at time: Instant) {
+  /// Notes all counters as they stand, for the start of a window at `time`, which is not past.
+  package mutating func traceAllCounters(at time: Instant) {
     for zone in 0..<pages.zones.count {
       traceCounter(
         .nrFreePages, pages.zones[zone].freePages,
@@ -62,9 +62,4 @@ extension World {
     traceCounter(.vmapLazyNr, vmalloc.purge.pages, at: time)
     traceCounter(.lazyMaxPages, vmalloc.purge.pagesMax, at: time)
   }
-}
-
-extension Machine {
-  /// Notes all counters as they stand, for the start of a window at `time`, which is not past.
-  package mutating func traceAllCounters(at time: Instant) { world.traceAllCounters(at: time) }
 }
