@@ -39,8 +39,42 @@ import Testing
     #expect(slabs == emptied)
   }
 
+  /// Every free beyond one for each allocation is found, wherever it comes: each allocation is
+  /// ended by one free, so there are as many complaints as there were frees too many.
+  @Test(
+    "each free too many is reported once and breaks nothing, whoever frees at the same time",
+    arguments: [4096, 32768, 8192], 1...8 as ClosedRange<UInt64>)
+  func doubleFrees(size: Int, seed: UInt64) throws {
+    var storm = try Storm(size: size, seed: seed, freesTwice: true)
+    for turn in 0..<16_000 {
+      storm.turn()
+      if turn % 29 == 0 { storm.runner.world.slab.checkInvariants() }
+    }
+    storm.finish()
+    let (left, kinds) = (
+      storm.runner.world.slab.checkInvariants(), storm.runner.world.complaints.raised.map(\.kind)
+    )
+    #expect(left == 0 && Set(kinds).isSubset(of: [.doubleFree, .badFree]))
+    let (asked, races, slabs) = (
+      storm.freedTwice, storm.races, storm.runner.world.slab.figures(of: storm.cache).slabs
+    )
+    #expect(asked > 100)
+    #expect(kinds.count == asked)
+    #expect(kinds.count { $0 == .doubleFree } > 50)
+    // Found while the other free of the object was under way on another CPU.
+    #expect(races > 10)
+    #expect(slabs == [0, 0])
+  }
+
   struct Storm: ~Copyable {
     var runner: PathRunner
+    /// Whether one object in three is freed once more, by whatever CPU is next to begin something.
+    let freesTwice: Bool
+    /// Objects whose second free is due, and how many have been begun.
+    private var due: [Address] = []
+    var freedTwice = 0
+    /// Complaints that came while another CPU was freeing the same object.
+    var races = 0
     let cache: CacheID
     var random: RandomStream
     var held: [Address] = []
@@ -50,7 +84,8 @@ import Testing
     var shrunk = 0
     let cpuCount = 4
 
-    init(size: Int, seed: UInt64) throws {
+    init(size: Int, seed: UInt64, freesTwice: Bool = false) throws {
+      self.freesTwice = freesTwice
       var runner = try PathRunner(cpus: 4, nodes: 2, seed: seed)
       cache = try runner.makeCache("storm", size: size)
       self.runner = runner
@@ -69,10 +104,26 @@ import Testing
       {
         begin(on: cpu, atomic: true)
       }
-      if runner.isReady(cpu) { runner.advance(cpu) }
+      if runner.isReady(cpu) { advance(cpu) }
+    }
+
+    private mutating func advance(_ cpu: Int) {
+      let before = runner.world.complaints.raised.count
+      let object = runner.cpus[cpu].last?.freed ?? .null
+      runner.advance(cpu)
+      guard runner.world.complaints.raised.count > before else { return }
+      let others = (0..<cpuCount).filter { $0 != cpu }
+      let isRace = others.contains { other in
+        runner.cpus[other].contains { $0.freed == object && $0.result == nil }
+      }
+      races += isRace ? 1 : 0
     }
 
     private mutating func begin(on cpu: Int, atomic: Bool) {
+      if !due.isEmpty, random.below(2) == 0 {
+        freedTwice += 1
+        return free(due.removeLast(), on: cpu)
+      }
       if held.isEmpty || random.below(100) < (held.count < 150 ? 52 : 30) {
         let node = random.below(8) == 0 ? NodeID(random.below(2)) : .any
         let call = KmemCacheAlloc.start(cache: cache, gfp: atomic ? .atomic : .kernel, node: node)
@@ -82,8 +133,13 @@ import Testing
         held.swapAt(place, held.count - 1)
         let object = held.removeLast()
         all.remove(object)
-        runner.cpus[cpu].append(PathRunner.Thread(frames: [.kfree(.start(object))]))
+        free(object, on: cpu)
+        if freesTwice, random.below(3) == 0 { due.append(object) }
       }
+    }
+
+    private mutating func free(_ object: Address, on cpu: Int) {
+      runner.cpus[cpu].append(PathRunner.Thread(frames: [.kfree(.start(object))], freed: object))
     }
 
     private mutating func collect(_ cpu: Int) {
@@ -99,7 +155,7 @@ import Testing
       while underWay > 0 {
         for cpu in 0..<cpuCount {
           if runner.cpus[cpu].last?.result != nil { collect(cpu) }
-          if runner.isReady(cpu) { runner.advance(cpu) }
+          if runner.isReady(cpu) { advance(cpu) }
         }
       }
       for object in held { runner.free(object, on: random.below(cpuCount)) }

@@ -7,7 +7,9 @@ import Simulation
 /// a list have to change: a full slab goes on this CPU's list, an empty one's node decides.
 ///
 /// Kernel: `__slab_free()` (mm/slub.c, 6.12). Not modelled: a cmpxchg that fails because the line
-/// changed between its reading and it, but for the one that waited for list_lock.
+/// changed between its reading and it, but for the one that waited for list_lock. A second free
+/// that is under way while the slab ends and its record is used again frees the object of the same
+/// number there; Linux would free whatever the page holds by then.
 package enum SlabFree: Path {
   /// The slab as it was when list_lock was asked for.
   package struct Seen: BitwiseCopyable {
