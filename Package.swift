@@ -83,6 +83,9 @@ let package = Package(
       "FidelityTests", of: ["Run", "Kernel", "Hardware", "Simulation"],
       resources: [.embedInCode("Data")]),
     tests("GoldenTests", of: ["Scenario", "Run", "HostTopology", "Topology"]),
+    tests(
+      "DeterminismTests",
+      of: ["Report", "Scenario", "Run", "Kernel", "HostTopology", "Topology", "Simulation"]),
     tests("CommandTests", of: ["kmemu"]),
     tests("TidyTests", of: []),
   ]

@@ -12,7 +12,7 @@ extension ProgramPath {
     let place = world.program.index(of: slot, id)
     world.program.slots[place] = ProgramState.Slot(.null, filler: Int32(id.index))
     world.program.activations.items[id].filling = Int32(truncatingIfNeeded: place)
-    world.program.activations.items[id].visibleFrom = .never
+    world.program.activations.items[id].visibleFrom = .max
     world.program.activations.items[id].began = world.now
     let allocation = world.program.allocations[Int(op)]
     var stream = world.program.activations.items[id].stream
@@ -64,7 +64,9 @@ extension ProgramPath {
 
   /// A call that was to fill a slot has answered.
   @inline(__always)
-  func store(_ reply: Reply, _ id: ID<ProgramState.Activation>, _ world: inout World) {
+  func store(
+    _ reply: Reply, _ id: ID<ProgramState.Activation>, _ world: inout World, _ cpu: CPUID
+  ) {
     let op = world.program.code[Int(world.program.activations.items[id].place) &- 1]
     guard case .allocate(let index, let slot) = op else { return }
     let allocation = world.program.allocations[Int(index)]
@@ -73,7 +75,7 @@ extension ProgramPath {
       allocation.api == .allocPages
       ? reply.pfn.isNone ? Address.null : world.architecture.address(of: reply.pfn)
       : reply.address
-    world.program.activations.items[id].visibleFrom = world.now
+    world.program.activations.items[id].visibleFrom = world.turn(of: cpu)
     let filler = world.isAhead ? Int32(truncatingIfNeeded: id.index) : -1
     world.program.slots[place] = ProgramState.Slot(address, filler: filler)
     if !allocation.isPlain { world.program.notes[place].address = address }

@@ -24,7 +24,7 @@ package enum ProgramPath: Path {
     switch self {
     case .go(let id): return interpret(id, &world, cpu)
     case .allocating(let id):
-      store(reply, id, &world)
+      store(reply, id, &world, cpu)
       return interpret(id, &world, cpu)
     case .calling(let id, let operation):
       note(id, operation, &world)
@@ -63,9 +63,9 @@ package enum ProgramPath: Path {
         if world.isAhead { return again(id, place, &world) }
         choose(Int(pick), id, &world)
       case .whenFull(let slot, let otherwise):
-        if !isFull(slot, id, world) { world.program.activations.items[id].place = otherwise }
+        if !isFull(slot, id, world, cpu) { world.program.activations.items[id].place = otherwise }
       case .whenEmpty(let slot, let otherwise):
-        if !isEmpty(slot, id, world) { world.program.activations.items[id].place = otherwise }
+        if !isEmpty(slot, id, world, cpu) { world.program.activations.items[id].place = otherwise }
       case .allocate(let op, let slot): return allocate(op, slot, id, &world, cpu)
       case .free(let api, let slot, let operation):
         return free(api, slot, operation, id, &world, cpu)
@@ -113,31 +113,34 @@ package enum ProgramPath: Path {
 
   @inline(__always)
   private func isFull(
-    _ slot: SlotRef, _ id: ID<ProgramState.Activation>, _ world: borrowing World
+    _ slot: SlotRef, _ id: ID<ProgramState.Activation>, _ world: borrowing World, _ cpu: CPUID
   ) -> Bool {
     let place = world.program.index(of: slot, id)
     let held = world.program.slots[place]
-    return held.address != .null && !world.program.isBeingFilled(held, place, at: world.now)
+    return held.address != .null
+      && !world.program.isBeingFilled(held, place, at: world.turn(of: cpu))
   }
 
+  @inline(__always)
   private func isEmpty(
-    _ slot: SlotRef, _ id: ID<ProgramState.Activation>, _ world: borrowing World
+    _ slot: SlotRef, _ id: ID<ProgramState.Activation>, _ world: borrowing World, _ cpu: CPUID
   ) -> Bool {
     let place = world.program.index(of: slot, id)
     let held = world.program.slots[place]
-    return held.address == .null && !world.program.isBeingFilled(held, place, at: world.now)
+    return held.address == .null
+      && !world.program.isBeingFilled(held, place, at: world.turn(of: cpu))
   }
 }
 
 extension ProgramState {
-  /// Whether a call is under way, in emulated time, that fills the slot at `place`.
+  /// Whether a call is under way, in the order of turns, that fills the slot at `place`.
   @inline(__always)
-  func isBeingFilled(_ slot: Slot, _ place: Int, at now: Instant) -> Bool {
+  func isBeingFilled(_ slot: Slot, _ place: Int, at turn: UInt64) -> Bool {
     let filler = slot.filler
     guard filler >= 0 else { return false }
     let activation = ID<Activation>(Int(filler))
     return Int(activations.items[activation].filling) == place
-      && activations.items[activation].visibleFrom > now
+      && activations.items[activation].visibleFrom > turn
   }
 
   /// Where a slot of an activation lies.
@@ -152,4 +155,10 @@ extension ProgramState {
 extension World {
   /// Whether the running CPU is past its turn in the queue.
   @inline(__always) var isAhead: Bool { now != queueTime }
+
+  /// Where the running step of `cpu` comes in the queue's order: at equal times the lower CPU goes
+  /// first, so what a CPU did ahead at that very time is not yet seen by a lower one.
+  @inline(__always) func turn(of cpu: CPUID) -> UInt64 {
+    now.picoseconds &<< WinnerTree.leafBits | UInt64(truncatingIfNeeded: cpu.programLeaf)
+  }
 }

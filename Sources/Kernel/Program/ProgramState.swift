@@ -43,9 +43,9 @@ package struct ProgramState: ~Copyable {
     var place: Int32 = 0
     var slotBase: Int32 = 0
     var picked: Int32 = 0
-    /// The slot that its call fills, until `visibleFrom`.
+    /// The slot that its call fills, before the turn `visibleFrom`.
     var filling: Int32 = -1
-    var visibleFrom = Instant.zero
+    var visibleFrom: UInt64 = 0
     var began = Instant.zero
     var stream = RandomStream(seed: 0, index: 0)
     var loops = InlineArray<4, Int32>(repeating: 0)

@@ -28,6 +28,9 @@ extension Body {
   }
 
   /// `when: {full: slot, then: [...], else: [...]}`.
+  ///
+  /// What was picked may be in the middle of being filled by another thread: then it is neither
+  /// full nor empty, and neither branch is for it.
   func when(_ fields: Tree, _ span: Span) -> Bool {
     let (full, empty) = (fields["full"], fields["empty"])
     guard (full == nil) != (empty == nil), let tree = full ?? empty else {
@@ -43,9 +46,16 @@ extension Body {
     if let other = fields["else"] {
       let skip = emit(.end)
       otherwise = here
+      let isShared = slot == .picked
+      let opposite = isShared ? emit(.end) : nil
       let alsoTakes = inner(other, "`else`")
-      takesTime = takesTime && alsoTakes
+      takesTime = takesTime && alsoTakes && !isShared
       builder.program.code[skip] = .jump(Int32(here))
+      if let opposite {
+        let end = Int32(here)
+        builder.program.code[opposite] =
+          full != nil ? .whenEmpty(slot, otherwise: end) : .whenFull(slot, otherwise: end)
+      }
     } else {
       takesTime = false
     }
