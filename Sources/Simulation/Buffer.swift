@@ -36,12 +36,19 @@ import Glibc
   }
 
   /// Storage that begins at a line of the host's cache, so that a record of 64 bytes is one line.
+  /// Large storage is of the host's huge pages if it has them: records of thousands of CPUs lie in
+  /// as many of its small pages, more than a TLB holds.
   @usableFromInline static func allocate(_ count: Int) -> UnsafeMutablePointer<Element> {
     var memory: UnsafeMutableRawPointer?
     let bytes = max(count, 1) * MemoryLayout<Element>.stride
-    guard unsafe posix_memalign(&memory, 64, bytes) == 0, let memory = unsafe memory else {
+    let (line, huge) = (64, 2 << 20)
+    let unit = bytes < huge / 2 ? line : huge
+    let rounded = (bytes + unit - 1) / unit * unit
+    guard unsafe posix_memalign(&memory, unit, rounded) == 0, let memory = unsafe memory else {
       preconditionFailure("the host is out of memory")
     }
+    // Advice: where the host has none to give, all is as without it.
+    if unit == huge { _ = unsafe madvise(memory, rounded, MADV_HUGEPAGE) }
     return unsafe memory.bindMemory(to: Element.self, capacity: count)
   }
 
@@ -94,6 +101,24 @@ import Glibc
     @inlinable @inline(__always) unsafeMutableAddress {
       precondition(UInt(bitPattern: id.index) < UInt(bitPattern: count))
       return unsafe base + id.index
+    }
+  }
+}
+
+/// Tournaments: the minimum of the pair (2i, 2i + 1) is at i.
+extension Buffer where Element == UInt64 {
+  /// Puts `key` at `leaf` and replays its path to the root, at 1. The `count` is even. One check
+  /// of bounds for the whole path, since all of it lies below the leaf.
+  @inlinable @inline(__always)
+  public mutating func replay(from leaf: Int, _ key: UInt64) {
+    precondition(UInt(bitPattern: leaf) < UInt(bitPattern: count) && count & 1 == 0)
+    var (place, winner) = (leaf, key)
+    unsafe base[place] = winner
+    while place > 1 {
+      let rival = unsafe base[place ^ 1]
+      place &>>= 1
+      winner = min(winner, rival)
+      unsafe base[place] = winner
     }
   }
 }

@@ -60,7 +60,7 @@
   public mutating func stop() { isOn = false }
 
   /// Whether the owner should drain now.
-  @inlinable public var wantsDraining: Bool { count > drainAt }
+  @inlinable @inline(__always) public var wantsDraining: Bool { count > drainAt }
 
   /// Records an event if it is in the window. `cpu` below zero: of no CPU, always selected.
   @inlinable @inline(__always)

@@ -33,14 +33,7 @@
 
   /// Sets the time of `leaf`. Complexity: O(log leaves), no data-dependent branch.
   @inlinable public mutating func set(_ leaf: Int, _ time: Instant) {
-    var place = width &+ leaf
-    var key = time.picoseconds &<< WinnerTree.leafBits | UInt64(truncatingIfNeeded: leaf)
-    keys[place] = key
-    while place > 1 {
-      let rival = keys[place ^ 1]
-      key = min(key, rival)
-      place &>>= 1
-      keys[place] = key
-    }
+    let key = time.picoseconds &<< WinnerTree.leafBits | UInt64(truncatingIfNeeded: leaf)
+    keys.replay(from: width &+ leaf, key)
   }
 }

@@ -5,6 +5,8 @@ package typealias ContextID = ID<Context>
 /// What a CPU is doing between two events, which decides whether an interrupt may cut in.
 package enum Activity: UInt8, BitwiseCopyable {
   case idle, computing, indivisible
+  /// Computing in the workload's own code, which goes on at `CPU.turn`.
+  case inTurn
   /// At a step boundary, with a held step to perform at the scheduled time.
   case asking
   /// Parked: they keep their place in a queue, and end by a hand-over or a signal.
@@ -41,9 +43,10 @@ package struct CPU: BitwiseCopyable {
   var attention: UInt8 = 0
   /// Vectors that have arrived and wait to be taken, one bit each.
   var latched: UInt8 = 0
-  var category = TimeCategory.idle
-  /// The function that runs, for accounting.
+  /// The function that runs, for accounting. Before the category: read together, they are the place
+  /// in the accounts.
   package var path = PathName.idle
+  var category = TimeCategory.idle
   /// What the step that is under way will answer.
   var answer = Answer.none
   package internal(set) var preemptCount = PreemptCount()
@@ -55,8 +58,10 @@ package struct CPU: BitwiseCopyable {
   /// How many locks the running context held at each call that has not returned, four bits each,
   /// the last one lowest: a function must return holding what it was called with.
   var heldAtCalls: UInt128 = 0
+  /// In a turn: whose. The top frame says the same, but lies in another line of the host's cache.
+  var turn = Turn.ID.none
 
-  // What is rarer.
+  // What is rarer. The record is two lines long, or the first would straddle.
 
   package internal(set) var current = TaskID.none
   var runFirst = TaskID.none
@@ -68,11 +73,22 @@ package struct CPU: BitwiseCopyable {
   /// Interrupts taken, for /proc/interrupts. Kernel: `irq_call_count`, `irq_resched_count`.
   package internal(set) var callInterrupts: UInt32 = 0
   package internal(set) var rescheduleInterrupts: UInt32 = 0
+  private var padding: UInt64 = 0
   package init() {}
 
   static let wantsInterrupt: UInt8 = 1
   static let wantsSwitch: UInt8 = 2
 
+  /// What a step's end is hashed as. Raw values are part of fingerprints.
+  enum Mixed: UInt64 { case computes = 1, reads = 2, touches = 3 }
+
+  @inline(__always) static func mixed(_ time: Instant, _ kind: Mixed) -> UInt64 {
+    time.picoseconds << 4 | kind.rawValue
+  }
+
+  /// A task runs, and nothing wants the CPU at its next step boundary.
+  @inline(__always) var isUndisturbedTask: Bool { depth == 0 && attention == 0 }
+  var isComputing: Bool { activity == .computing || activity == .inTurn }
   var wantsSwitch: Bool { attention & CPU.wantsSwitch != 0 }
   @inline(__always) var mustTakeInterrupt: Bool { latched != 0 && irqsOff == 0 }
   var mustSwitch: Bool {

@@ -91,12 +91,12 @@ package enum Frame: BitwiseCopyable {
   case touch(TouchMemory)
 
   @inline(__always)
-  mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+  mutating func run(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     @inline(__always)
     func go<P: Path>(_ path: P, _ wrap: (P) -> Frame) -> Step {
       var path = path
       world.cpus[cpu].path = P.name
-      let step = path.step(&world, on: cpu, reply)
+      let step = path.run(&world, on: cpu, reply)
       self = wrap(path)
       return step
     }
@@ -238,5 +238,29 @@ package enum Frame: BitwiseCopyable {
   /// that a callee may return to it ahead of the queue. True of the workload alone.
   @inline(__always) var maySeeAhead: Bool {
     if case .program = self { true } else { false }
+  }
+}
+
+/// The turn of a workload's thread, from its own work to its own work, run without its frame.
+struct Turn {
+  package typealias ID = Simulation.ID<ProgramState.Activation>
+  private let id: ID
+  private var path: ProgramPath
+
+  init(_ id: ID) { (self.id, path) = (id, .go(id)) }
+
+  @inline(__always)
+  mutating func run(_ world: inout World, on cpu: CPUID) -> Step {
+    path.turn(id, &world, cpu)
+  }
+
+  /// Where the thread is after its step.
+  @inline(__always) var frame: Frame { .program(path) }
+}
+
+extension Frame {
+  /// The thread whose turn begins here, if one's does.
+  @inline(__always) var turn: Turn.ID? {
+    if case .program(.go(let id)) = self { id } else { nil }
   }
 }

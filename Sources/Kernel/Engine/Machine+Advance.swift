@@ -8,24 +8,53 @@ extension Machine {
   mutating func advance(_ cpu: CPUID) {
     book(cpu, until: now)
     (world.now, world.queueTime) = (now, now)
-    var reply = Reply.none
+    world.runAhead.horizon = horizon(of: cpu)
+    var step: Step
     switch world.cpus[cpu].activity {
+    case .inTurn:
+      var turn = Turn(world.cpus[cpu].turn)
+      step = turn.run(&world, on: cpu)
+      if case .run(let length) = step, isUndisturbed(cpu) { return think(length, on: cpu) }
+      frames[Int(world.cpus[cpu].top)] = turn.frame
     case .asking:
       guard let answer = resumeHeld(cpu) else { return }
-      reply = answer
+      step = nextStep(of: cpu, answer)
     case .switching: return finishSwitch(on: cpu)
     default:
-      reply = world.cpus[cpu].answer.reply
+      let answer = world.cpus[cpu].answer.reply
       world.cpus[cpu].answer = .none
+      step = nextStep(of: cpu, answer)
     }
-    repeat {
-      let top = Int(world.cpus[cpu].top)
-      let step = frames[top].step(&world, on: cpu, reply)
+    while true {
+      if case .enter(let callee) = step {
+        push(callee, on: cpu)
+        step = world.runAhead.firstStep
+      }
       if world.hasComplaint { completeComplaints(on: cpu) }
       if world.cpus[cpu].attention != 0, mustLeave(cpu, holding: step) { return }
       guard let answer = performInOrder(step, on: cpu) else { return }
-      reply = answer
-    } while true
+      step = nextStep(of: cpu, answer)
+    }
+  }
+
+  /// Lets the top frame run on, `answer` being that to its last step.
+  @inline(__always)
+  private mutating func nextStep(of cpu: CPUID, _ answer: Reply) -> Step {
+    frames[Int(world.cpus[cpu].top)].run(&world, on: cpu, answer)
+  }
+
+  @inline(__always)
+  private func isUndisturbed(_ cpu: CPUID) -> Bool {
+    world.cpus[cpu].attention == 0 && !world.hasComplaint
+  }
+
+  /// The turn of a thread ended in its own work, as most do, and the next begins where it did: of
+  /// the record of the CPU, only its times change.
+  @inline(__always)
+  private mutating func think(_ length: Duration, on cpu: CPUID) {
+    let end = world.now + length
+    mix(cpu, end, CPU.Mixed.computes.rawValue)
+    queue.set(cpu.programLeaf, end)
   }
 
   /// Performs the step that was held while something else ran here.
@@ -70,7 +99,8 @@ extension Machine {
 
   /// How far `cpu` may run ahead of the queue: before anything that could reach it.
   @inline(__always)
-  private func horizon(of cpu: CPUID) -> Instant {
+  func horizon(of cpu: CPUID) -> Instant {
+    guard world.runAhead.isOn else { return .zero }
     let soonest = min(queue.time(of: cpu.interruptLeaf), loose.firstTime)
     return min(min(now + reach, soonest), stretchEnd)
   }
@@ -79,15 +109,10 @@ extension Machine {
   /// or `nil` when it passes the queue.
   @inline(__always)
   mutating func runAhead(_ length: Duration, as category: TimeCategory, on cpu: CPUID) -> Reply? {
+    if world.passes(length, as: category, on: cpu) { return Reply.none }
     let end = world.now + length
-    mix(cpu, end, 1)
-    guard runsAhead, end < horizon(of: cpu) else {
-      schedule(cpu, at: end, .computing, as: category)
-      return nil
-    }
-    accounting.book(length, category, world.cpus[cpu].path)
-    world.cpus[cpu].since = end
-    world.now = end
-    return Reply.none
+    mix(cpu, end, CPU.Mixed.computes.rawValue)
+    schedule(cpu, at: end, .computing, as: category)
+    return nil
   }
 }

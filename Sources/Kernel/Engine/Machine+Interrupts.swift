@@ -26,7 +26,7 @@ extension Machine {
     guard world.cpus[cpu].irqsOff == 0 else { return }
     switch world.cpus[cpu].activity {
     case .indivisible, .asking, .switching: return
-    case .computing:
+    case .computing, .inTurn:
       book(cpu, until: now)
       takeInterrupt(
         on: cpu, pausing: .computing(left: queue.time(of: cpu.programLeaf) - now))
@@ -124,7 +124,7 @@ extension Machine {
     let category = contexts[context].category
     book(cpu, until: now)
     if time > now {  // the way out of the interrupt
-      accounting.book(time - now, .interrupt, .handle_irq)
+      world.accounting.book(time - now, .interrupt, .handle_irq)
       world.cpus[cpu].since = time
     }
     world.cpus[cpu].path = contexts[context].path

@@ -12,12 +12,15 @@ extension Machine {
     case .call(let frame): return call(frame, on: cpu)
     case .return(let reply): return leaveFrame(reply, on: cpu)
     case .work(let work, let times): compute(price(work, times), category(of: work, cpu), on: cpu)
-    case .run(let length): compute(length, base(cpu), on: cpu)
+    case .run(let length): runOwnCode(length, on: cpu)
     case .touch(let line): touch(line, on: cpu)
     case .sync: return Reply.none
     case .acquire(let lock, let irqs): return acquire(lock, irqs, on: cpu)
     case .release(let lock, let irqs): return release(lock, irqs, on: cpu)
-    default: return performRare(step, on: cpu)
+    default:
+      let answer = performRare(step, on: cpu)
+      world.runAhead.horizon = horizon(of: cpu)
+      return answer
     }
     return nil
   }
@@ -49,7 +52,7 @@ extension Machine {
   }
 
   @inline(__always) private func price(_ work: Work, _ times: Int32) -> Duration {
-    workPrices[Int(work.rawValue)] * times
+    world.runAhead.price(work, times)
   }
 
   /// What work in the running context is booked as: interrupts own what they do.
@@ -62,6 +65,17 @@ extension Machine {
   func base(_ cpu: CPUID) -> TimeCategory {
     guard world.cpus[cpu].depth > 0 else { return .workload }
     return contexts[cpu.context(world.cpus[cpu].depth)].level == .softirq ? .softirq : .interrupt
+  }
+
+  /// The time of a workload's own code, after which a thread begins its next turn.
+  @inline(__always)
+  private mutating func runOwnCode(_ length: Duration, on cpu: CPUID) {
+    compute(length, base(cpu), on: cpu)
+    guard world.cpus[cpu].depth == 0, let turn = frames[Int(world.cpus[cpu].top)].turn else {
+      return
+    }
+    world.cpus[cpu].activity = .inTurn
+    world.cpus[cpu].turn = turn
   }
 
   @inline(__always)

@@ -218,7 +218,7 @@ extension Machine {
       ready(task, on: target)
       deliver(.reschedule, to: target, from: cpu, now + costs[.icrWrite])
     }
-    let end = now + workPrices[Int(Work.wakeUp.rawValue)]
+    let end = now + world.runAhead.price(.wakeUp, 1)
     mix(cpu, end, 12)
     schedule(cpu, at: end, .computing, as: base(cpu) == .workload ? .scheduler : base(cpu))
     return nil
@@ -274,7 +274,7 @@ extension Machine {
   /// Asks `cpu` to yield: at once where it computes in a task, else at its next step boundary.
   private mutating func preempt(_ cpu: CPUID) {
     world.cpus[cpu].attention |= CPU.wantsSwitch
-    guard world.cpus[cpu].activity == .computing, world.cpus[cpu].mustSwitch else { return }
+    guard world.cpus[cpu].isComputing, world.cpus[cpu].mustSwitch else { return }
     book(cpu, until: now)
     let left = queue.time(of: cpu.programLeaf) - now
     switchAway(from: cpu, pausing: .computing(left: left), nextState: .ready)

@@ -14,9 +14,6 @@ package struct Machine: ~Copyable {
   package internal(set) var now: Instant
   /// Passes through the queue so far.
   package internal(set) var events: UInt64
-  /// Whether `Step.ahead` may skip the queue.
-  package let runsAhead: Bool
-  package internal(set) var accounting: Accounting
   /// When measuring began: at the start, or at the end of the warm-up.
   package internal(set) var measuredFrom: Instant
   /// The end of the stretch that is being run: nobody runs ahead of it.
@@ -25,7 +22,6 @@ package struct Machine: ~Copyable {
   var loose: EventHeap
   var contexts: Buffer<Context>
   var frames: Buffer<Frame>
-  let workPrices: Buffer<Duration>
   let costs: Costs
   /// No message of one CPU reaches another sooner than this.
   let reach: Duration
@@ -33,13 +29,11 @@ package struct Machine: ~Copyable {
 
   package init(_ boot: borrowing Boot, runsAhead: Bool = true) {
     let count = boot.cpuCount
-    world = World(boot)
+    world = World(boot, runsAhead: runsAhead)
     costs = boot.costs
-    workPrices = boot.costs.workTable()
     reach = boot.costs[.icrWrite] + boot.costs[.ipiSameSocket]
     cpuCount = count
-    (now, events, self.runsAhead) = (.zero, 0, runsAhead)
-    accounting = Accounting()
+    (now, events) = (.zero, 0)
     (measuredFrom, stretchEnd) = (.zero, .never)
     queue = WinnerTree(leafCount: 2 * count)
     loose = EventHeap()
@@ -59,15 +53,13 @@ package struct Machine: ~Copyable {
 
   private init(cloning other: borrowing Machine) {
     world = other.world.clone()
-    (now, events, runsAhead) = (other.now, other.events, other.runsAhead)
+    (now, events) = (other.now, other.events)
     (costs, reach, cpuCount) = (other.costs, other.reach, other.cpuCount)
-    accounting = other.accounting.clone()
     (measuredFrom, stretchEnd) = (other.measuredFrom, other.stretchEnd)
     queue = other.queue.clone()
     loose = other.loose.clone()
     contexts = other.contexts.clone()
     frames = other.frames.clone()
-    workPrices = other.workPrices.clone()
   }
 
   /// All steps of all CPUs so far, hashed: equal runs have equal fingerprints, with shortcuts or
@@ -87,18 +79,19 @@ package struct Machine: ~Copyable {
     until end: Instant = .never, events budget: UInt64 = .max, stretch: Instant? = nil
   ) -> Halt {
     stretchEnd = stretch ?? end
-    let last = events.addingReportingOverflow(budget)
-    let limit = last.overflow ? UInt64.max : last.partialValue
+    let sum = events.addingReportingOverflow(budget)
+    let limit = sum.overflow ? UInt64.max : sum.partialValue
+    let last = min(end, Instant(picoseconds: Instant.never.picoseconds - 1))
     while events < limit {
       let key = queue.first
       let time = Instant(picoseconds: key >> WinnerTree.leafBits)
-      if loose.firstTime <= time, loose.firstTime <= end, loose.firstTime < .never {
+      if loose.firstTime <= min(time, last) {
         now = loose.firstTime
         events &+= 1
         handleLoose()
         continue
       }
-      guard time <= end, time < .never else { return time < .never ? .end : .nothingLeft }
+      guard time <= last else { return time < .never ? .end : .nothingLeft }
       now = time
       events &+= 1
       let leaf = Int(truncatingIfNeeded: key & (1 << WinnerTree.leafBits - 1))
@@ -113,7 +106,7 @@ package struct Machine: ~Copyable {
 
   /// Forgets what was measured so far; the state stays. For the end of a warm-up, after `settle`.
   package mutating func beginMeasuring() {
-    accounting.reset()
+    world.accounting.reset()
     measuredFrom = now
     world.beginMeasuring()
   }
@@ -122,6 +115,9 @@ package struct Machine: ~Copyable {
   package mutating func stop(after operations: Int) {
     world.program.operationsLeft = operations
   }
+
+  /// Where the time of all CPUs went.
+  package var accounting: Accounting { _read { yield world.accounting } }
 
   /// The threads as exporters list them.
   package var threadsForTrace: [TraceTable.Thread] {
@@ -165,7 +161,7 @@ package struct Machine: ~Copyable {
       // The way out of an interrupt is booked when it begins.
       let since = world.cpus[cpu].since
       guard since > end else { continue }
-      accounting.unbook(since - end, .interrupt, .handle_irq)
+      world.accounting.unbook(since - end, .interrupt, .handle_irq)
       world.cpus[cpu].since = end
     }
   }
@@ -180,8 +176,8 @@ package struct Machine: ~Copyable {
   mutating func book(_ cpu: CPUID, until time: Instant) {
     let since = world.cpus[cpu].since
     guard time > since else { return }
-    accounting.book(time - since, world.cpus[cpu].category, world.cpus[cpu].path)
     world.cpus[cpu].since = time
+    world.accounting.book(time - since, world.cpus[cpu].category, world.cpus[cpu].path)
   }
 
   /// The program of `cpu` goes on at `time`; until then it is at `activity`, booked as `category`.

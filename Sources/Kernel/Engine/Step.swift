@@ -49,6 +49,9 @@ package enum Step: BitwiseCopyable {
   case condResched
   /// Calls a kernel function; its reply comes with the next step.
   case call(Frame)
+  /// Calls a function that has run ahead already, as far as `RunAhead.firstStep`, the next to
+  /// perform.
+  case enter(Frame)
   /// Returns from a kernel function; at the bottom frame, from the context.
   case `return`(Reply = .none)
 }

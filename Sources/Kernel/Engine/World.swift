@@ -2,7 +2,7 @@ import Hardware
 import Simulation
 
 /// All that paths read and change: the kernel's data structures, the hardware's and the
-/// workload's. It holds no price and no queue of events: those are the `Machine`'s.
+/// workload's. The queue of events and the contexts are the `Machine`'s.
 package struct World: ~Copyable {
   package let layout: Layout
   package let version: KernelVersion
@@ -29,12 +29,14 @@ package struct World: ~Copyable {
   package var slab: SlabAllocator
   package var scripts: Buffer<Step>
   package internal(set) var visit: Visit
+  package internal(set) var accounting: Accounting
+  var runAhead: RunAhead
   /// Set when the run cannot go on: a true deadlock.
   var isStopped: Bool
   /// A violation or warning waits for its context and path.
   var hasComplaint: Bool
 
-  package init(_ boot: borrowing Boot) {
+  package init(_ boot: borrowing Boot, runsAhead: Bool = true) {
     layout = Layout(boot.machine, costs: boot.costs)
     (version, architecture, config) = (boot.version, boot.architecture, boot.config)
     (now, queueTime) = (.zero, .zero)
@@ -57,6 +59,8 @@ package struct World: ~Copyable {
     vmalloc = VmallocState(boot, pages, &slab, &locks, &lines)
     scripts = Buffer(256, .return())
     visit = Visit()
+    accounting = Accounting()
+    runAhead = RunAhead(boot.costs, isOn: runsAhead)
     (isStopped, hasComplaint) = (false, false)
   }
 
@@ -82,6 +86,8 @@ package struct World: ~Copyable {
     slab = other.slab.clone()
     scripts = other.scripts.clone()
     visit = other.visit.clone()
+    accounting = other.accounting.clone()
+    runAhead = other.runAhead.clone()
     (isStopped, hasComplaint) = (other.isStopped, other.hasComplaint)
   }
 }

@@ -163,6 +163,25 @@ package enum Op: BitwiseCopyable, Sendable {
   case end
 }
 
+/// An op with the place that comes after it, so that no turn of a loop spends time on a `jump`.
+struct Instruction: BitwiseCopyable {
+  var op: Op
+  var next: Int32
+
+  /// The code, each op with the next place that is no `jump`.
+  static func all(of code: [Op]) -> [Instruction] {
+    code.indices.map { here in
+      var next = here + 1
+      // A loop of jumps alone stays one: a turn of it takes no time, which `check` refuses.
+      for _ in code.indices {
+        guard next < code.count, case .jump(let target) = code[next] else { break }
+        next = Int(target)
+      }
+      return Instruction(op: code[here], next: Int32(next))
+    }
+  }
+}
+
 /// Which function frees.
 package enum FreeAPI: UInt8, BitwiseCopyable, Sendable {
   case kfree, kmemCacheFree, freePages, vfree, kvfree

@@ -3,29 +3,88 @@ import Simulation
 
 /// Ops that call the allocators: which function, with what, and what becomes of its answer.
 extension ProgramPath {
-  /// Calls what an `allocate` op names; its slot is neither empty nor full until the answer.
+  /// Calls `callee`, and has its answer if it needs nothing but its own CPU. Returns: `nil` when
+  /// the machine must go on with it, at what `entered` asks.
+  @inline(__always)
+  private func callAhead<P: Path>(
+    _ callee: P, _ wrap: (P) -> Frame, _ world: inout World, _ cpu: CPUID, entered: inout Step
+  ) -> Reply? {
+    var callee = callee
+    guard world.cpus[cpu].isUndisturbedTask else {
+      entered = .call(wrap(callee))
+      return nil
+    }
+    world.cpus[cpu].path = P.name
+    let step = callee.run(&world, on: cpu, .none)
+    if case .return(let reply) = step, !world.hasComplaint {
+      world.cpus[cpu].path = ProgramPath.name
+      return reply
+    }
+    world.runAhead.firstStep = step
+    entered = .enter(wrap(callee))
+    return nil
+  }
+
+  /// Calls what an `allocate` op names. Returns: `nil` when it has answered already.
   @inline(__always)
   mutating func allocate(
     _ op: Int32, _ slot: SlotRef, _ id: ID<ProgramState.Activation>, _ world: inout World,
     _ cpu: CPUID
-  ) -> Step {
+  ) -> Step? {
     let place = world.program.index(of: slot, id)
+    world.program.activations.items[id].began = world.now
+    guard world.program.allocations[Int(op)].isPlain else {
+      return allocateElse(op, place, id, &world, cpu)
+    }
+    let (gfp, size) = (world.program.allocations[Int(op)].gfp, drawSize(op, id, &world))
+    let bytes = UInt32(truncatingIfNeeded: min(size, UInt64(UInt32.max)))
+    var entered = Step.sync
+    if let reply = callAhead(
+      Kmalloc.start(size: bytes, gfp: gfp, node: .any), Frame.kmalloc, &world, cpu,
+      entered: &entered)
+    {
+      world.program.activations.items[id].filling = Int32(truncatingIfNeeded: place)
+      answered(op, reply.address, place, id, &world, cpu)
+      return nil
+    }
+    beginFilling(place, id, &world)
+    return ask(entered, then: .allocating(id, allocation: op))
+  }
+
+  /// The slot is neither empty nor full until the answer.
+  @inline(__always)
+  private func beginFilling(
+    _ place: Int, _ id: ID<ProgramState.Activation>, _ world: inout World
+  ) {
     world.program.slots[place] = ProgramState.Slot(.null, filler: Int32(id.index))
     world.program.activations.items[id].filling = Int32(truncatingIfNeeded: place)
     world.program.activations.items[id].visibleFrom = .max
-    world.program.activations.items[id].began = world.now
-    let allocation = world.program.allocations[Int(op)]
+  }
+
+  @inline(__always)
+  private func drawSize(
+    _ op: Int32, _ id: ID<ProgramState.Activation>, _ world: inout World
+  ) -> UInt64 {
+    let distribution = world.program.allocations[Int(op)].size
+    if case .constant(let size) = world.program.distributions[Int(distribution)] { return size }
     var stream = world.program.activations.items[id].stream
-    let size = world.program.draw(allocation.size, &stream)
-    let frame: Frame
-    if allocation.isPlain {
-      let bytes = UInt32(truncatingIfNeeded: min(size, UInt64(UInt32.max)))
-      frame = .kmalloc(.start(size: bytes, gfp: allocation.gfp, node: .any))
-    } else {
-      frame = rareFrame(allocation, size, place, &stream, &world, cpu)
-    }
+    let size = world.program.draw(distribution, &stream)
     world.program.activations.items[id].stream = stream
-    return ask(.call(frame), then: .allocating(id))
+    return size
+  }
+
+  @inline(never)
+  private mutating func allocateElse(
+    _ op: Int32, _ place: Int, _ id: ID<ProgramState.Activation>, _ world: inout World,
+    _ cpu: CPUID
+  ) -> Step {
+    beginFilling(place, id, &world)
+    let size = drawSize(op, id, &world)
+    var stream = world.program.activations.items[id].stream
+    let allocation = world.program.allocations[Int(op)]
+    let frame = rareFrame(allocation, size, place, &stream, &world, cpu)
+    world.program.activations.items[id].stream = stream
+    return ask(.call(frame), then: .allocating(id, allocation: op))
   }
 
   /// The frame of any allocating call but the plain kmalloc.
@@ -65,43 +124,62 @@ extension ProgramPath {
   /// A call that was to fill a slot has answered.
   @inline(__always)
   func store(
-    _ reply: Reply, _ id: ID<ProgramState.Activation>, _ world: inout World, _ cpu: CPUID
+    _ reply: Reply, _ index: Int32, _ id: ID<ProgramState.Activation>, _ world: inout World,
+    _ cpu: CPUID
   ) {
-    let op = world.program.code[Int(world.program.activations.items[id].place) &- 1]
-    guard case .allocate(let index, let slot) = op else { return }
-    let allocation = world.program.allocations[Int(index)]
-    let place = world.program.index(of: slot, id)
+    let place = Int(world.program.activations.items[id].filling)
     let address =
-      allocation.api == .allocPages
+      world.program.allocations[Int(index)].api == .allocPages
       ? reply.pfn.isNone ? Address.null : world.architecture.address(of: reply.pfn)
       : reply.address
+    if !world.program.allocations[Int(index)].isPlain {
+      world.program.notes[place].address = address
+    }
+    answered(index, address, place, id, &world, cpu)
+  }
+
+  /// Puts what was allocated into its slot; others see it there from now on.
+  @inline(__always)
+  private func answered(
+    _ op: Int32, _ address: Address, _ place: Int, _ id: ID<ProgramState.Activation>,
+    _ world: inout World, _ cpu: CPUID
+  ) {
     world.program.activations.items[id].visibleFrom = world.turn(of: cpu)
     let filler = world.isAhead ? Int32(truncatingIfNeeded: id.index) : -1
     world.program.slots[place] = ProgramState.Slot(address, filler: filler)
-    if !allocation.isPlain { world.program.notes[place].address = address }
-    note(id, allocation.operation, &world)
-    guard address == .null else { return }
-    world.program.failures[Int(allocation.operation)] &+= 1
-    if allocation.onFailure >= 0 {
-      world.program.activations.items[id].place = allocation.onFailure
-    }
+    let operation = world.program.allocations[Int(op)].operation
+    note(id, operation, &world)
+    if address == .null { failed(op, operation, id, &world) }
   }
 
-  /// Empties a slot and frees what it held.
+  @inline(never)
+  private func failed(
+    _ op: Int32, _ operation: Int16, _ id: ID<ProgramState.Activation>, _ world: inout World
+  ) {
+    world.program.failures[Int(operation)] &+= 1
+    let onFailure = world.program.allocations[Int(op)].onFailure
+    if onFailure >= 0 { world.program.activations.items[id].place = onFailure }
+  }
+
+  /// Empties a slot and frees what it held. Returns: `nil` when that is done already.
   @inline(__always)
   mutating func free(
     _ api: FreeAPI, _ slot: SlotRef, _ operation: Int16, _ id: ID<ProgramState.Activation>,
     _ world: inout World, _ cpu: CPUID
-  ) -> Step {
+  ) -> Step? {
     let place = world.program.index(of: slot, id)
     let address = world.program.slots[place].address
     world.program.slots[place] = .empty
     world.program.activations.items[id].began = world.now
-    let next = ProgramPath.calling(id, operation: operation)
-    switch api {
-    case .kfree: return ask(.call(.kfree(.start(address))), then: next)
-    default: return freeElse(api, place, address, next, &world)
+    guard api == .kfree else {
+      return freeElse(api, place, address, .calling(id, operation: operation), &world)
     }
+    var entered = Step.sync
+    guard
+      callAhead(Kfree.start(address), Frame.kfree, &world, cpu, entered: &entered) != nil
+    else { return ask(entered, then: .calling(id, operation: operation)) }
+    note(id, operation, &world)
+    return nil
   }
 
   @inline(never)

@@ -9,7 +9,7 @@ import Simulation
 package enum ProgramPath: Path {
   case go(ID<ProgramState.Activation>)
   /// A call that fills a slot is under way, or has answered.
-  case allocating(ID<ProgramState.Activation>)
+  case allocating(ID<ProgramState.Activation>, allocation: Int32)
   /// Any other call that is measured.
   case calling(ID<ProgramState.Activation>, operation: Int16)
   case boxHere(ID<ProgramState.Activation>, handOver: Int32)
@@ -23,8 +23,8 @@ package enum ProgramPath: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .go(let id): return interpret(id, &world, cpu)
-    case .allocating(let id):
-      store(reply, id, &world, cpu)
+    case .allocating(let id, let allocation):
+      store(reply, allocation, id, &world, cpu)
       return interpret(id, &world, cpu)
     case .calling(let id, let operation):
       note(id, operation, &world)
@@ -40,38 +40,62 @@ package enum ProgramPath: Path {
     }
   }
 
+  /// One turn of a thread from `go` on, as the machine runs most of them.
+  @inline(__always)
+  mutating func turn(
+    _ id: ID<ProgramState.Activation>, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    world.cpus[cpu].path = ProgramPath.name
+    return interpret(id, &world, cpu)
+  }
+
+  @inline(__always)
   func note(
     _ id: ID<ProgramState.Activation>, _ operation: Int16, _ world: inout World
   ) {
-    let began = world.program.activations[id].began
+    let began = world.program.activations.items[id].began
     if world.program.measure(operation, world.now - began) { world.isStopped = true }
   }
 
   /// Runs ops until one asks.
-  @inline(__always)
   private mutating func interpret(
     _ id: ID<ProgramState.Activation>, _ world: inout World, _ cpu: CPUID
   ) -> Step {
+    var place = Int(world.program.activations.items[id].place)
     while true {
-      let place = Int(world.program.activations.items[id].place)
-      world.program.activations.items[id].place = Int32(truncatingIfNeeded: place &+ 1)
-      switch world.program.code[place] {
+      let here = place
+      let op = world.program.code[here].op
+      place = Int(world.program.code[here].next)
+      switch op {
       case .work(let distribution):
+        world.program.activations.items[id].place = Int32(truncatingIfNeeded: place)
         return ask(.run(drawTime(distribution, id, &world)), then: .go(id))
-      case .jump(let target): world.program.activations.items[id].place = target
+      case .jump(let target): place = Int(target)
       case .pick(let pick):
-        if world.isAhead { return again(id, place, &world) }
+        if world.isAhead { return again(id, here, &world) }
         choose(Int(pick), id, &world)
       case .whenFull(let slot, let otherwise):
-        if !isFull(slot, id, world, cpu) { world.program.activations.items[id].place = otherwise }
+        if !isFull(slot, id, world, cpu) { place = Int(otherwise) }
       case .whenEmpty(let slot, let otherwise):
-        if !isEmpty(slot, id, world, cpu) { world.program.activations.items[id].place = otherwise }
-      case .allocate(let op, let slot): return allocate(op, slot, id, &world, cpu)
-      case .free(let api, let slot, let operation):
-        return free(api, slot, operation, id, &world, cpu)
-      case let op:
-        if let step = interpretRare(op, id, place, &world, cpu) { return step }
+        if !isEmpty(slot, id, world, cpu) { place = Int(otherwise) }
+      default:
+        world.program.activations.items[id].place = Int32(truncatingIfNeeded: place)
+        if let step = act(op, id, here, &world, cpu) { return step }
+        place = Int(world.program.activations.items[id].place)
       }
+    }
+  }
+
+  /// An op that may ask the machine for something, or jump.
+  @inline(__always)
+  private mutating func act(
+    _ op: Op, _ id: ID<ProgramState.Activation>, _ place: Int, _ world: inout World, _ cpu: CPUID
+  ) -> Step? {
+    switch op {
+    case .allocate(let allocation, let slot): return allocate(allocation, slot, id, &world, cpu)
+    case .free(let api, let slot, let operation):
+      return free(api, slot, operation, id, &world, cpu)
+    default: return interpretRare(op, id, place, &world, cpu)
     }
   }
 

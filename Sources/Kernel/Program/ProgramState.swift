@@ -114,7 +114,7 @@ package struct ProgramState: ~Copyable {
   /// Messages a box holds before its senders are told that it is full.
   package static let boxMax: Int32 = 4096
 
-  var code: Buffer<Op>
+  var code: Buffer<Instruction>
   var allocations: Buffer<Allocation>
   var distributions: Buffer<Distribution>
   var picks: Buffer<Pick>
@@ -154,7 +154,7 @@ package struct ProgramState: ~Copyable {
   package init(_ program: Program, cpuCount: Int, seed: UInt64) {
     self.cpuCount = cpuCount
     self.seed = seed
-    code = filled(program.code, .end)
+    code = filled(Instruction.all(of: program.code), Instruction(op: .end, next: 0))
     allocations = filled(
       program.allocations, Allocation(api: .kmalloc, size: 0, operation: 0))
     distributions = filled(program.distributions, .constant(0))

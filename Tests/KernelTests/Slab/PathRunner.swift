@@ -70,7 +70,7 @@ struct PathRunner: ~Copyable {
     }
     let frame = cpus[cpu][top].frames.count - 1
     var path = cpus[cpu][top].frames[frame]
-    let step = path.step(&world, on: CPUID(cpu), cpus[cpu][top].reply)
+    let step = path.run(&world, on: CPUID(cpu), cpus[cpu][top].reply)
     cpus[cpu][top].frames[frame] = path
     cpus[cpu][top].reply = .none
     perform(step, path.name, cpu, top)

@@ -11,20 +11,29 @@ package enum Kfree: Path {
   case done
 
   package static var name: PathName { .kfree }
+  @inline(__always)
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
-    case .start(let address): return ask(.ahead(.slubFreeFast), then: .fast(address))
-    case .fast(let address):
-      world.trace(.kfree, on: cpu, a: address.raw)
-      if address.isZeroOrNull { return .return() }
-      let owner = world.slab.owner(of: address)
-      guard case .object(let slab, let index) = owner else {
-        return freeOther(address, owner, &world, cpu)
+    case .start(let address):
+      guard world.goesAhead(.slubFreeFast, on: cpu) else {
+        return ask(.ahead(.slubFreeFast), then: .fast(address))
       }
-      guard let slow = world.slabFree(slab, index, on: cpu) else { return .return() }
-      return ask(slow, then: .done)
+      return fast(address, &world, cpu)
+    case .fast(let address): return fast(address, &world, cpu)
     case .done: return .return()
     }
+  }
+
+  @inline(__always)
+  private mutating func fast(_ address: Address, _ world: inout World, _ cpu: CPUID) -> Step {
+    world.trace(.kfree, on: cpu, a: address.raw)
+    if address.isZeroOrNull { return .return() }
+    let owner = world.slab.owner(of: address)
+    guard case .object(let slab, let index) = owner else {
+      return freeOther(address, owner, &world, cpu)
+    }
+    guard let slow = world.slabFree(slab, index, on: cpu) else { return .return() }
+    return ask(slow, then: .done)
   }
 
   /// Kernel: `free_large_kmalloc()` (mm/slab_common.c, 6.12).

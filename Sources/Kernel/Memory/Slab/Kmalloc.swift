@@ -14,6 +14,7 @@ package enum Kmalloc: Path {
   case zeroed(Address)
 
   package static var name: PathName { .kmalloc }
+  @inline(__always)
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let size, let gfp, let node):
@@ -22,22 +23,31 @@ package enum Kmalloc: Path {
         return ask(.call(.kmallocLarge(.start(size: size, gfp: gfp, node: node))), then: .large)
       }
       if gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
-      return ask(.ahead(.slubAllocFast), then: .fast(size: size, gfp: gfp, node: node))
-    case .fast(let size, let gfp, let node):
-      let cache = world.slab.kmallocCache(size: Int(size), gfp: gfp)
-      let object = world.slab.takeLocal(cache, node: node, on: cpu)
-      guard object != .null else {
-        let request = SlabRequest(cache, gfp, node)
-        return ask(
-          .call(.slabAlloc(.start(request))), then: .slow(size: size, gfp: gfp, node: node))
+      guard world.goesAhead(.slubAllocFast, on: cpu) else {
+        return ask(.ahead(.slubAllocFast), then: .fast(size: size, gfp: gfp, node: node))
       }
-      return finish(object, cache, size, gfp, node, &world, cpu)
+      return fast(size, gfp, node, &world, cpu)
+    case .fast(let size, let gfp, let node): return fast(size, gfp, node, &world, cpu)
     case .slow(let size, let gfp, let node):
       let cache = world.slab.kmallocCache(size: Int(size), gfp: gfp)
       return finish(reply.address, cache, size, gfp, node, &world, cpu)
     case .large: return .return(reply)
     case .zeroed(let object): return .return(.address(object))
     }
+  }
+
+  @inline(__always)
+  private mutating func fast(
+    _ size: UInt32, _ gfp: GFPFlags, _ node: NodeID, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    let cache = world.slab.kmallocCache(size: Int(size), gfp: gfp)
+    let object = world.slab.takeLocal(cache, node: node, on: cpu)
+    guard object != .null else {
+      let request = SlabRequest(cache, gfp, node)
+      return ask(
+        .call(.slabAlloc(.start(request))), then: .slow(size: size, gfp: gfp, node: node))
+    }
+    return finish(object, cache, size, gfp, node, &world, cpu)
   }
 
   @inline(__always)
