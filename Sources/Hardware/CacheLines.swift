@@ -43,6 +43,15 @@ public struct CacheLines: ~Copyable {
   /// Unit: bytes of the host.
   public var byteCount: Int { lines.byteCount }
 
+  /// Every line is owned by a CPU there is, or by none. Complexity: O(lines).
+  public func checkInvariants(cpuCount: Int) throws(BrokenInvariant) {
+    try lines.checkInvariants("cache lines")
+    for index in 0..<lines.highWater {
+      let owner = Int(lines[LineID(index)].owner)
+      try ensure(owner < cpuCount, "cache line \(index): CPU \(owner) has it, and there is none")
+    }
+  }
+
   /// Moves `line` to `cpu` for writing. Returns: when it is there.
   @inlinable @inline(__always)
   public mutating func claim(

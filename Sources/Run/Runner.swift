@@ -64,7 +64,11 @@ package struct Runner: ~Copyable {
     }
     if let operations = plan.settings.operations { machine.stop(after: operations) }
     let end = plan.settings.duration.map { start + $0 } ?? .never
-    switch try advance(to: end, drain, shouldStop) {
+    let came = try advance(to: end, drain, shouldStop)
+    if options.checkInvariantsEvery != nil, brokenInvariant == nil {
+      brokenInvariant = machine.checkInvariants()
+    }
+    switch came {
     case .reached where end < .never: machine.settle(at: end)
     case .reached, .over: machine.settle(at: machine.latest)
     case .stopped: break

@@ -31,6 +31,15 @@
   }
   public func clone() -> EventHeap { EventHeap(cloning: self) }
 
+  /// Compares every event with the one it hangs from. Complexity: O(`count`).
+  public func checkInvariants() throws(BrokenInvariant) {
+    for place in 1..<max(count, 1) where entries[place].isBefore(entries[(place - 1) / 2]) {
+      throw BrokenInvariant("event heap: place \(place) is before the one above it")
+    }
+    let first = count > 0 ? entries[0].time : .never
+    try ensure(firstTime == first, "event heap: its first time is another event's")
+  }
+
   /// Adds an event. Complexity: O(log `count`).
   public mutating func push(at time: Instant, _ payload: UInt64) {
     if count == entries.count {

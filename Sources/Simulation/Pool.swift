@@ -56,6 +56,17 @@
     items[id] = blank[0]
   }
 
+  /// Every unused place is there once. Complexity: O(places).
+  public func checkInvariants(_ name: @autoclosure () -> String) throws(BrokenInvariant) {
+    var isUnused = Buffer<UInt8>(max(used, 1), 0)
+    for place in 0..<unusedCount {
+      let index = Int(unused[place])
+      try ensure(
+        index < used && isUnused[index] == 0, "\(name()): place \(index) was given back twice")
+      isUnused[index] = 1
+    }
+  }
+
   @usableFromInline mutating func expand() {
     items.grow(to: items.count * 2, blank[0])
     unused.grow(to: items.count, 0)

@@ -31,6 +31,20 @@
     Instant(picoseconds: keys[width &+ leaf] >> WinnerTree.leafBits)
   }
 
+  /// Compares every inner place with the two below it. Complexity: O(leaves).
+  public func checkInvariants() throws(BrokenInvariant) {
+    for place in 1..<width {
+      let least = min(keys[2 * place], keys[2 * place + 1])
+      try ensure(keys[place] == least, "queue: place \(place) is not the least of those below")
+    }
+    for leaf in 0..<width {
+      let (key, none) = (keys[width + leaf], Instant.never.picoseconds)
+      let isNamed = Int(key & (1 << WinnerTree.leafBits - 1)) == leaf
+      try ensure(
+        isNamed || key >> WinnerTree.leafBits == none, "queue: leaf \(leaf) has another's key")
+    }
+  }
+
   /// Sets the time of `leaf`. Complexity: O(log leaves), no data-dependent branch.
   @inlinable public mutating func set(_ leaf: Int, _ time: Instant) {
     let key = time.picoseconds &<< WinnerTree.leafBits | UInt64(truncatingIfNeeded: leaf)

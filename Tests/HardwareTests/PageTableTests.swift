@@ -14,7 +14,7 @@ private let huge = 2 << 20
 
 @Suite struct PageTableTests {
   /// Golden trace G7 (vmalloc spec, section 11).
-  @Test func fourMebibytesNeedTwoPTEPagesAndOnePMDPage() {
+  @Test func fourMebibytesNeedTwoPTEPagesAndOnePMDPage() throws {
     var table = empty()
     var made = 0
     for page in 0..<1024 { made += table.map(start + page * pageSize, to: PFN(page), .page) }
@@ -25,7 +25,7 @@ private let huge = 2 << 20
     #expect(again == 0)
     made = table.map(start + 2 * huge, to: PFN(7), .page)
     #expect(made == 1, "the GiB has its PMD page by now")
-    table.checkInvariants()
+    try table.checkInvariants()
   }
 
   @Test func outsideTheRangeThatBootMadeATableOfEachLevelIsMissing() {
@@ -81,7 +81,7 @@ private let huge = 2 << 20
 
   /// Goal: random maps and unmaps leave what a dictionary holds.
   @Test(arguments: [1, 2, 3, 0xFEED] as [UInt64])
-  func agreesWithADictionary(seed: UInt64) {
+  func agreesWithADictionary(seed: UInt64) throws {
     var table = empty()
     var random = RandomStream(seed: seed, name: "page table", index: 0)
     var model: [Int: Int] = [:]
@@ -95,7 +95,7 @@ private let huge = 2 << 20
         #expect(table.clear(address)?.frame == PFN(model.removeValue(forKey: page)!))
       }
     }
-    table.checkInvariants()
+    try table.checkInvariants()
     #expect(table.mappedPages == model.count)
     for (page, frame) in model { #expect(table.walk(start + page * pageSize).frame == PFN(frame)) }
     let copy = table.clone()

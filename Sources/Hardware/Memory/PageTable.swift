@@ -46,7 +46,7 @@ package struct PageTable: ~Copyable {
   private var frames: Buffer<PFN>
   /// Tables in use, the root included.
   package private(set) var tableCount: Int
-  package private(set) var mappedPages: Int
+  package internal(set) var mappedPages: Int
   package private(set) var mappedHugePages: Int
 
   /// An empty table.
@@ -225,24 +225,32 @@ package struct PageTable: ~Copyable {
   }
 
   /// Walks everything. Complexity: O(tables).
-  package func checkInvariants() {
-    var seen = 1
-    var (pages, hugePages) = (0, 0)
-    func visit(_ table: Int, _ level: Int) {
-      for index in 0..<PageTable.entriesPerTable {
-        let entry = entries[table * PageTable.entriesPerTable + index]
-        if entry > 0, level == 1 { pages += 1 }
-        if entry > 0, level == 2 { hugePages += 1 }
-        precondition(entry <= 0 || level <= 2, "a leaf at level \(level)")
-        precondition(entry >= 0 || level > 1, "a table below level 1")
-        if entry < 0 {
-          seen += 1
-          visit(Int(-entry), level - 1)
-        }
-      }
+  package func checkInvariants() throws(BrokenInvariant) {
+    var found = Found(tables: 1, pages: 0, hugePages: 0)
+    try visit(0, levels, &found)
+    try ensure(
+      found.tables == tableCount, "page table: \(tableCount) tables, \(found.tables) reached")
+    try ensure(
+      found.pages == mappedPages && found.hugePages == mappedHugePages,
+      "page table: \(mappedPages) + \(mappedHugePages) leaves counted, "
+        + "\(found.pages) + \(found.hugePages) found")
+  }
+
+  private struct Found { var tables, pages, hugePages: Int }
+
+  private func visit(
+    _ table: Int, _ level: Int, _ found: inout Found
+  ) throws(BrokenInvariant) {
+    for index in 0..<PageTable.entriesPerTable {
+      let entry = entries[table * PageTable.entriesPerTable + index]
+      if entry > 0, level == 1 { found.pages += 1 }
+      if entry > 0, level == 2 { found.hugePages += 1 }
+      try ensure(entry <= 0 || level <= 2, "page table: a leaf at level \(level)")
+      try ensure(entry >= 0 || level > 1, "page table: a table below level 1")
+      guard entry < 0 else { continue }
+      found.tables += 1
+      try ensure(found.tables <= tableCount, "page table: a table hangs in two entries")
+      try visit(Int(-entry), level - 1, &found)
     }
-    visit(0, levels)
-    precondition(seen == tableCount, "\(tableCount) tables, \(seen) reached")
-    precondition(pages == mappedPages && hugePages == mappedHugePages, "leaves miscounted")
   }
 }

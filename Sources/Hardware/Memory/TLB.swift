@@ -34,8 +34,8 @@ package struct TLBs: ~Copyable {
 
   package let geometry: TLBGeometry
   private let pageShift: Int
-  private var units: Buffer<Unit>
-  private var entries: Buffer<Entry>
+  var units: Buffer<Unit>
+  var entries: Buffer<Entry>
   private var slotCount: Int
 
   package init(cpuCount: Int, pageShift: Int, geometry: TLBGeometry) {
@@ -236,24 +236,31 @@ package struct TLBs: ~Copyable {
   }
 
   /// Walks everything. Complexity: O(entries).
-  package func checkInvariants() {
+  package func checkInvariants() throws(BrokenInvariant) {
     for cpu in 0..<units.count {
       guard let base = base(of: cpu) else { continue }
       for part in [Part.l1Small, .l1Huge, .l2] {
         let level = level(part)
         for set in 0..<level.sets {
           let start = base + offset(part) + set * level.ways
-          for place in start..<start + level.ways
-          where entries[place].generation == units[cpu].generation {
-            let tag = entries[place].tag
-            precondition(Int(tag >> 1) & (level.sets - 1) == set, "an entry in a foreign set")
-            for other in place + 1..<start + level.ways {
-              precondition(
-                entries[other].generation != units[cpu].generation || entries[other].tag != tag,
-                "one translation twice in a set")
-            }
-          }
+          try check(start..<start + level.ways, set, of: level.sets, cpu)
         }
+      }
+    }
+  }
+
+  /// The ways of one set.
+  private func check(
+    _ places: Range<Int>, _ set: Int, of sets: Int, _ cpu: Int
+  ) throws(BrokenInvariant) {
+    let generation = units[cpu].generation
+    for place in places where entries[place].generation == generation {
+      let tag = entries[place].tag
+      try ensure(
+        Int(tag >> 1) & (sets - 1) == set, "TLB of CPU \(cpu): an entry in a foreign set")
+      for other in place + 1..<places.upperBound where entries[other].generation == generation {
+        try ensure(
+          entries[other].tag != tag, "TLB of CPU \(cpu): one translation twice in a set")
       }
     }
   }

@@ -91,6 +91,29 @@ package struct CallQueues: ~Copyable {
   func isDone(_ initiator: CPUID) -> Bool { requests[initiator.index].outstanding == 0 }
   func line(of cpu: CPUID) -> LineID { queues[cpu.index].line }
 
+  /// Counts the calls that are queued. Complexity: O(calls + CPUs).
+  func checkInvariants() throws(BrokenInvariant) {
+    try calls.checkInvariants("calls")
+    var queued = Buffer<Int32>(queues.count, 0)
+    var seen = 0
+    for cpu in 0..<queues.count {
+      var (call, last) = (queues[cpu].first, CallID.none)
+      while !call.isNone {
+        seen += 1
+        try ensure(seen <= calls.liveCount, "calls to CPU \(cpu): the queue leads nowhere")
+        queued[calls[call].initiator.index] += 1
+        (last, call) = (call, calls[call].next)
+      }
+      try ensure(last == queues[cpu].last, "calls to CPU \(cpu): the queue ends elsewhere")
+    }
+    for cpu in 0..<queues.count {
+      let outstanding = requests[cpu].outstanding
+      try ensure(
+        queued[cpu] <= outstanding,
+        "CPU \(cpu) waits for \(outstanding) calls, \(queued[cpu]) of its are queued")
+    }
+  }
+
   /// Takes a call to fill. Its line stays with the place, so a place used again is a warm line.
   mutating func reserve(_ lines: inout CacheLines) -> CallID {
     arrows += 1

@@ -82,6 +82,23 @@ package struct WorkQueues: ~Copyable {
     isPending(item, on: cpu) || queues[cpu.index].isRunning && queues[cpu.index].running == item
   }
 
+  /// Walks all queues. Complexity: O(items + CPUs).
+  func checkInvariants() throws(BrokenInvariant) {
+    try entries.checkInvariants("work items")
+    try waiters.checkInvariants("waiters for work")
+    var seen = 0
+    for cpu in 0..<queues.count {
+      var (entry, last) = (queues[cpu].first, ID<Entry>.none)
+      while !entry.isNone, seen <= entries.liveCount {
+        seen += 1
+        (last, entry) = (entry, entries[entry].next)
+      }
+      try ensure(last == queues[cpu].last, "work of CPU \(cpu): the queue ends elsewhere")
+    }
+    try ensure(
+      seen == entries.liveCount, "work: \(entries.liveCount) items counted, \(seen) queued")
+  }
+
   /// Returns: false when the item was queued already.
   mutating func add(_ item: WorkItem, on cpu: CPUID) -> Bool {
     guard !isPending(item, on: cpu) else { return false }

@@ -135,13 +135,6 @@ package struct Machine: ~Copyable {
     }
   }
 
-  /// Walks every data structure that can be walked. Returns: the first contradiction, in words.
-  /// Slow: for tests and `--check-invariants`. Some mechanisms trap instead of returning.
-  package func checkInvariants() -> String? {
-    world.slab.checkInvariants()
-    return world.pages.checkInvariants()
-  }
-
   /// What the model keeps for each CPU, on average: stacks, contexts, queues, objects' slots.
   /// Unit: bytes of the host. Slabs and page records are the emulated memory's, not a CPU's.
   package var stateBytesPerCPU: Double {

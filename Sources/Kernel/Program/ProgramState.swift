@@ -218,6 +218,27 @@ package struct ProgramState: ~Copyable {
   }
   func clone() -> ProgramState { ProgramState(cloning: self) }
 
+  /// Counts the messages of all boxes. Complexity: O(messages + threads).
+  func checkInvariants() throws(BrokenInvariant) {
+    try activations.checkInvariants("activations")
+    try messages.checkInvariants("messages")
+    var all = 0
+    for thread in 0..<threads.count {
+      let box = threads[thread].box
+      var (mail, last, count) = (box.first, ID<Message>.none, Int32(0))
+      while !mail.isNone, count <= box.count {
+        count += 1
+        (last, mail) = (mail, messages[mail].next)
+      }
+      try ensure(
+        count == box.count && last == box.last,
+        "box of thread \(thread): \(box.count) messages counted, \(count) there")
+      all += Int(count)
+    }
+    try ensure(
+      all == messages.liveCount, "messages: \(messages.liveCount) counted, \(all) in boxes")
+  }
+
   private mutating func fillChoices(_ program: Program) {
     var used = 0
     for (index, choice) in program.choices.enumerated() {

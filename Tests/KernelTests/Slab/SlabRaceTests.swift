@@ -17,14 +17,14 @@ import Testing
       storm.turn()
       if turn % 97 == 0 {
         let (taken, least, most) = (
-          storm.runner.world.slab.checkInvariants(), storm.held.count,
+          try storm.runner.world.slab.checkInvariants(), storm.held.count,
           storm.held.count + storm.underWay
         )
         #expect(taken >= least && taken <= most)
       }
     }
     storm.finish()
-    let (problems, left) = (storm.problems, storm.runner.world.slab.checkInvariants())
+    let (problems, left) = (storm.problems, try storm.runner.world.slab.checkInvariants())
     #expect(problems == [] && left == 0)
     let figures = storm.runner.world.slab.figures(of: storm.cache)
     #expect(figures.slabs == [0, 0])
@@ -48,11 +48,12 @@ import Testing
     var storm = try Storm(size: size, seed: seed, freesTwice: true)
     for turn in 0..<16_000 {
       storm.turn()
-      if turn % 29 == 0 { storm.runner.world.slab.checkInvariants() }
+      if turn % 29 == 0 { try storm.runner.world.slab.checkInvariants() }
     }
     storm.finish()
     let (left, kinds) = (
-      storm.runner.world.slab.checkInvariants(), storm.runner.world.complaints.raised.map(\.kind)
+      try storm.runner.world.slab.checkInvariants(),
+      storm.runner.world.complaints.raised.map(\.kind)
     )
     #expect(left == 0 && Set(kinds).isSubset(of: [.doubleFree, .badFree]))
     let (asked, races, slabs) = (
@@ -184,6 +185,6 @@ import Testing
     #expect(flushes == 1 && slabs == 2)
     let partial = runner.world.slab.figures(of: cache).partial
     #expect(partial == [1])
-    runner.world.slab.checkInvariants()
+    try runner.world.slab.checkInvariants()
   }
 }

@@ -25,7 +25,8 @@ private struct Rig: ~Copyable {
     machine.start(.script(Script(from: 0, to: steps.count)), on: CPUID(cpu), at: machine.now)
     let halt = machine.run()
     precondition(halt == .nothingLeft, "\(halt)")
-    machine.world.vmalloc.checkInvariants()
+    let broken = machine.checkInvariants()
+    precondition(broken == nil, broken ?? "")
   }
 
   /// Allocates `count` areas. Returns: those that are new, page arrays included, by address.

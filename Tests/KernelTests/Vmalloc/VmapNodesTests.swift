@@ -94,8 +94,10 @@ private struct Allocator: ~Copyable {
   }
 
   func check() {
-    areas.checkInvariants(of: free)
-    nodes.checkInvariants(areas)
+    do {
+      try areas.checkInvariants(of: free)
+      try nodes.checkInvariants(areas)
+    } catch { Issue.record("\(error)") }
   }
 }
 

@@ -47,7 +47,7 @@ package struct FreeArea: BitwiseCopyable {
   /// The first page of the first fresh block, and one past the last page of the last.
   private(set) var fresh: Range
   /// Free pages. Unit: pages. Kernel: `NR_FREE_PAGES`.
-  package private(set) var freePages: Int
+  package internal(set) var freePages: Int
   /// Free pages on the lists of the atomic reserve. Kernel: `nr_free_highatomic`.
   package private(set) var highAtomicPages: Int
   /// The number that the zone's pages bear.

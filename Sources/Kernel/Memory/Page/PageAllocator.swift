@@ -319,6 +319,15 @@ package struct PageAllocator: ~Copyable {
     for place in 0..<perCPUCount {
       if let fault = perCPU[place].checkInvariants(map) { return "lists \(place): \(fault)" }
     }
+    for zone in 0..<zones.count {
+      var pages = zones[zone].freePages
+      for cpu in 0..<cpuCount {
+        let place = perCPUPlaces[zone * cpuCount + cpu]
+        if place > 0 { pages += Int(perCPU[Int(place) - 1].count) }
+      }
+      let managed = zones[zone].managed
+      if pages > managed { return "zone \(zone): \(pages) pages are free, \(managed) are there" }
+    }
     return nil
   }
 }

@@ -100,6 +100,16 @@ package struct VmStructs: ~Copyable {
     return page
   }
 
+  /// Adds up what the records own. Complexity: O(records).
+  func checkInvariants() throws(BrokenInvariant) {
+    try all.checkInvariants("vm_structs")
+    try chunks.checkInvariants("page chunks")
+    var owned = 0
+    for index in 0..<all.highWater { owned += Int(all[VmStructID(index)].pageCount) }
+    try ensure(
+      owned == pageCount, "vm_structs: \(pageCount) pages counted, \(owned) are theirs")
+  }
+
   /// The record of an area that owns nothing any more.
   mutating func give(_ vm: VmStructID) {
     pageCount -= Int(all[vm].pageCount)

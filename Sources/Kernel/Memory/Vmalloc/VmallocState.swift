@@ -131,10 +131,28 @@ package struct VmallocState: ~Copyable {
   package func frame(of address: Address) -> PFN { pageTable.walk(address).frame }
 
   /// Walks everything. Complexity: O(areas + pages).
-  package func checkInvariants() {
-    areas.checkInvariants(of: free)
-    nodes.checkInvariants(areas)
-    pageTable.checkInvariants()
+  ///
+  /// A free counts its pages as lazy before the area joins its tree, and a purge takes them off
+  /// after the area has left: so the count is never below what the trees hold.
+  package func checkInvariants() throws(BrokenInvariant) {
+    try areas.pool.checkInvariants("vmap areas")
+    try areas.checkInvariants(of: free)
+    try nodes.checkInvariants(areas)
+    try vms.checkInvariants()
+    try pageTable.checkInvariants()
+    let waiting = nodes.unpurgedPages(areas)
+    try ensure(
+      waiting <= purge.pages, "vmalloc: \(purge.pages) lazy pages counted, \(waiting) wait")
+    for node in 0..<nodes.count {
+      var area = nodes[VmapNodeID(node)].busy.first
+      while !area.isNone {
+        let vm = areas[area].vm
+        try ensure(
+          vm.isNone || vms[vm].address.raw == areas[area].start,
+          "vmalloc: the area at \(Address(areas[area].start).text) is another's")
+        area = areas[area].next
+      }
+    }
   }
 }
 

@@ -28,7 +28,7 @@ package struct VmapNode: BitwiseCopyable {
 ///
 /// Kernel: `vmap_nodes[]`, `addr_to_node_id()`, `vmap_init_nodes()` (mm/vmalloc.c, 6.12).
 package struct VmapNodes: ~Copyable {
-  package private(set) var nodes: Buffer<VmapNode>
+  package internal(set) var nodes: Buffer<VmapNode>
   private var pools: Buffer<VmapPool>
   private var poolCount: Int
   package let count: Int
@@ -211,38 +211,60 @@ package struct VmapNodes: ~Copyable {
   // MARK: -
 
   /// Walks everything. Complexity: O(areas).
-  package func checkInvariants(_ areas: borrowing VmapAreas) {
+  package func checkInvariants(_ areas: borrowing VmapAreas) throws(BrokenInvariant) {
     for index in 0..<count {
       let node = VmapNodeID(index)
-      areas.checkInvariants(of: nodes[index].busy)
-      areas.checkInvariants(of: nodes[index].lazy)
+      try areas.checkInvariants(of: nodes[index].busy)
+      try areas.checkInvariants(of: nodes[index].lazy)
       var area = nodes[index].busy.first
       while !area.isNone {
-        precondition(self.node(of: areas[area].start) == node, "busy in a foreign node")
+        try ensure(
+          self.node(of: areas[area].start) == node, "vmap node \(index): a foreign busy area")
         area = areas[area].next
       }
       area = nodes[index].lazy.first
       while !area.isNone {
-        precondition(lazyNode(of: areas[area]) == node, "lazy in a foreign node")
+        try ensure(lazyNode(of: areas[area]) == node, "vmap node \(index): a foreign lazy area")
         area = areas[area].next
       }
-      guard nodes[index].pools >= 0 else { continue }
-      var pooled = Int32(0)
-      for size in 0..<VmapPool.pagesMax {
-        let list = pools[Int(nodes[index].pools) + size]
-        var seen = Int32(0)
-        area = list.first
+      if nodes[index].pools >= 0 { try checkPools(of: node, areas) }
+    }
+  }
+
+  private func checkPools(
+    of node: VmapNodeID, _ areas: borrowing VmapAreas
+  ) throws(BrokenInvariant) {
+    var pooled = Int32(0)
+    for size in 0..<VmapPool.pagesMax {
+      let list = pools[Int(nodes[node.index].pools) + size]
+      let name = "vmap node \(node.index), pool of \(size + 1) pages"
+      var (area, seen) = (list.first, Int32(0))
+      while !area.isNone {
+        try ensure(areas[area].size == UInt64(size + 1) << 12, "\(name): a wrong size")
+        try ensure(areas[area].poolNode == node, "\(name): a foreign area")
+        seen += 1
+        try ensure(!areas[area].next.isNone || area == list.last, "\(name): ends elsewhere")
+        area = areas[area].next
+      }
+      try ensure(seen == list.count, "\(name): \(list.count) areas counted, \(seen) seen")
+      pooled += seen
+    }
+    try ensure(
+      pooled == nodes[node.index].pooledAreas, "vmap node \(node.index): pooled areas miscounted")
+  }
+
+  /// Pages of address space that are unmapped and wait for the end of a purge.
+  func unpurgedPages(_ areas: borrowing VmapAreas) -> Int {
+    var pages = 0
+    for index in 0..<count {
+      for first in [nodes[index].lazy.first, nodes[index].purging] {
+        var area = first
         while !area.isNone {
-          precondition(areas[area].size == UInt64(size + 1) << 12, "a wrong size in a pool")
-          precondition(areas[area].poolNode == node, "a foreign area in a pool")
-          seen += 1
-          precondition(!areas[area].next.isNone || area == list.last, "a pool ends elsewhere")
+          pages += Int(areas[area].size >> 12)
           area = areas[area].next
         }
-        precondition(seen == list.count, "\(list.count) areas in a pool, \(seen) seen")
-        pooled += seen
       }
-      precondition(pooled == nodes[index].pooledAreas, "pooled areas miscounted")
     }
+    return pages
   }
 }
