@@ -66,7 +66,7 @@ let package = Package(
     tests("TopologyTests", of: ["Topology", "HostTopology"], data: ["Files"]),
     tests("HardwareTests", of: ["Hardware"]),
     tests("KernelTests", of: ["Kernel"]),
-    tests("TimelineTests", of: ["Timeline", "Simulation"]),
+    tests("TimelineTests", of: ["Timeline", "Simulation", "kmemu"]),
     tests(
       "ScenarioTests", of: ["Scenario", "Run", "Kernel", "HostTopology", "Topology", "Simulation"]),
     tests(

@@ -96,6 +96,7 @@ struct TimelineState: ~Copyable {
       row = balance.open(record, slot: slot, lane: lane, key: key)
     case .exit, .end:
       guard let opening = balance.close(slot: slot, lane: lane, key: key) else { return false }
+      assert(areAlike(opening.record, record), "a slice is closed by another's end")
       closed = opening
       row = opening.row
     case .flowOut:
@@ -119,6 +120,14 @@ struct TimelineState: ~Copyable {
       break
     }
     return true
+  }
+
+  /// Whether two records name the same thing, where both name one.
+  private func areAlike(_ a: ProbeRecord, _ b: ProbeRecord) -> Bool {
+    guard let first = plan.formats[Int(a.event)].field("label"),
+      let second = plan.formats[Int(b.event)].field("label")
+    else { return true }
+    return first.value(in: a) == second.value(in: b)
   }
 
   private mutating func depart(_ record: ProbeRecord) {

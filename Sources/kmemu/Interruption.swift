@@ -12,6 +12,7 @@ enum Interruption {
   /// it, for whoever cannot wait.
   static func watch() {
     // A handler may only touch what exists already.
+    UnfinishedFiles.arm()
     isAsked.store(false, ordering: .relaxed)
     var watched = sigset_t()
     unsafe sigemptyset(&watched)
@@ -19,6 +20,7 @@ enum Interruption {
       unsafe sigaddset(&watched, number)
       signal(number) { _ in
         guard Interruption.isAsked.exchange(true, ordering: .relaxed) else { return }
+        UnfinishedFiles.remove()
         _exit(ExitStatus.interrupted.rawValue)
       }
     }

@@ -27,8 +27,10 @@ final class OutputFile {
     let descriptor = unsafe open(temporary, flags, 0o666)
     guard descriptor >= 0 else { throw Self.failure(path, Self.lastError()) }
     handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: false)
+    self.place = UnfinishedFiles.add(temporary)
   }
   private let destination: String
+  private let place: Int?
 
   /// - Throws: an exit with status 74, after saying why.
   func write(_ bytes: Data) throws {
@@ -49,12 +51,14 @@ final class OutputFile {
       throw Self.failure(path, Self.lastError())
     }
     isOpen = false
+    UnfinishedFiles.forget(place)
   }
 
   deinit {
     guard isOpen else { return }
     try? handle.close()
     try? FileManager.default.removeItem(atPath: temporary)
+    UnfinishedFiles.forget(place)
   }
 
   /// Writes a whole file.

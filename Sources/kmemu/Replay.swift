@@ -15,6 +15,7 @@ enum Replay {
   /// From here on a trap ends with status 70 and the line that replays it. The runtime has said by
   /// then what was wrong.
   static func arm() {
+    UnfinishedFiles.arm()
     let text =
       "error: this is an error of kmemu itself; please report it with what replays it:\n"
       + "  \(commandLine)\n"
@@ -23,6 +24,7 @@ enum Replay {
     for number in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT] {
       signal(number) { _ in
         _ = unsafe Foundation.write(STDERR_FILENO, Replay.message.baseAddress, Replay.message.count)
+        UnfinishedFiles.remove()
         _exit(ExitStatus.internalError.rawValue)
       }
     }

@@ -22,11 +22,12 @@ struct Kmemu: ~Copyable {
 
   /// - Parameter after: is called with the running process.
   func run(
-    _ arguments: String, limit: String = "", after: (Process) -> Void = { _ in }
+    _ arguments: String, limit: String = "", shell: String = "exec",
+    after: (Process) -> Void = { _ in }
   ) throws -> Outcome {
     let process = Process()
     process.executableURL = URL(filePath: "/bin/sh")
-    process.arguments = ["-c", "\(limit) exec '\(Self.binary.path)' \(arguments)"]
+    process.arguments = ["-c", "\(limit) \(shell) '\(Self.binary.path)' \(arguments)"]
     process.currentDirectoryURL = folder
     let (output, errors) = (folder.appending(path: "out"), folder.appending(path: "err"))
     for file in [output, errors] { try Data().write(to: file) }
@@ -46,6 +47,8 @@ struct Kmemu: ~Copyable {
     return all.filter { $0 != "out" && $0 != "err" }.sorted()
   }
 }
+
+private let sudoIsHere = FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv")
 
 @Suite struct RunCommandTests {
   private static let short = "run kmalloc-example --machine 'package:1 pu:2'"
@@ -138,6 +141,83 @@ struct Kmemu: ~Copyable {
     #expect(outcome.errors.lowercased().contains(word.lowercased()), "\(outcome.errors)")
     #expect(outcome.output == "")
     #expect(kmemu.files == ["file", "folder.json"])
+  }
+
+  /// A full device is no regular file, by whatever name.
+  @Test func aTimelineIsNotWrittenOverADevice() throws {
+    let kmemu = try Kmemu()
+    let link = kmemu.folder.appending(path: "a.pftrace").path
+    try FileManager.default.createSymbolicLink(
+      atPath: link, withDestinationPath: "/dev/full")
+    let outcome = try kmemu.run("\(Self.short) --timeline b.json --timeline a.pftrace")
+    #expect(outcome.status == 74)
+    #expect(outcome.errors.contains("a.pftrace: it is not a regular file"))
+    #expect(outcome.output == "")
+    #expect(kmemu.files == ["a.pftrace"])
+  }
+
+  @Test func aFullStandardOutputIsToldAndFilesAreKept() throws {
+    let kmemu = try Kmemu()
+    let outcome = try kmemu.run("\(Self.short) --timeline a.json -o o > /dev/full")
+    #expect(outcome.status == 74)
+    #expect(outcome.errors.contains("standard output"))
+    #expect(outcome.errors.contains("No space left on device"))
+    #expect(kmemu.files == ["a.json", "o"])
+  }
+
+  /// Both at once: each is dropped, whichever fails first. In the middle, and at the end.
+  @Test(arguments: [("nic-atomic --set run.duration=2ms", 16), ("kmalloc-example", 1)])
+  func aFullDiskLeavesNoTimeline(_ scenario: String, _ blocks: Int) throws {
+    let kmemu = try Kmemu()
+    let outcome = try kmemu.run(
+      "run \(scenario) --machine 'package:1 pu:2' --timeline a.pftrace --timeline b.json",
+      limit: "ulimit -f \(blocks);")
+    #expect(outcome.status == 74, "\(outcome.errors)")
+    #expect(outcome.errors.contains("nothing half-written is left"))
+    #expect(outcome.output == "")
+    #expect(kmemu.files == [])
+  }
+
+  /// Who may write anywhere is not refused by a folder's mode.
+  @Test(.enabled(if: geteuid() != 0 || sudoIsHere))
+  func anUnwritableFolderIsTold() throws {
+    let kmemu = try Kmemu()
+    try FileManager.default.createDirectory(
+      at: kmemu.folder.appending(path: "shut"), withIntermediateDirectories: false,
+      attributes: [.posixPermissions: 0o555])
+    let asNobody = geteuid() == 0 ? "chmod 777 .; setpriv --reuid 65534 --clear-groups" : "exec"
+    let outcome = try kmemu.run(
+      "\(Self.short) --timeline shut/a.pftrace", limit: "", shell: asNobody)
+    #expect(outcome.status == 74, "\(outcome.errors)")
+    #expect(outcome.errors.contains("shut/a.pftrace: Permission denied"), "\(outcome.errors)")
+    #expect(kmemu.files == ["shut"])
+  }
+
+  /// The first Ctrl-C ends the run, the second the process; neither leaves a temporary file.
+  @Test(arguments: [1, 2])
+  func anInterruptedTraceLeavesNoTemporaryFile(signals: Int) throws {
+    let kmemu = try Kmemu()
+    let outcome = try kmemu.run(
+      "run kmalloc-storm --machine 'package:1 pu:2' --set run.duration=100ms -o o"
+        + " --timeline a.pftrace --timeline b.json"
+    ) { process in
+      let folder = kmemu.folder.path
+      func isWriting() -> Bool {
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return files.contains { $0.hasPrefix("b.json.") }
+      }
+      while process.isRunning, !isWriting() { usleep(10_000) }
+      usleep(500_000)
+      for _ in 0..<signals { process.interrupt() }
+    }
+    #expect(outcome.status == 130)
+    // The second may come when the first has ended the run.
+    if signals == 1 || !outcome.output.isEmpty {
+      #expect(kmemu.files == ["a.pftrace", "b.json", "o"])
+      #expect(outcome.output.contains("interrupted after"))
+    } else {
+      #expect(kmemu.files.allSatisfy { !$0.hasSuffix(".part") }, "\(kmemu.files)")
+    }
   }
 
   /// A limit of file size stands for a full disk, which a test cannot make.

@@ -50,6 +50,24 @@ import Testing
     #expect(arguments.int("depth") == -1)
   }
 
+  @Test func `slices of different keys are on threads of their own`() throws {
+    var recording = Recording(to: 1_000)
+    recording.add(.function, at: 100, cpu: 0, a: 0, b: 1, c: 3)
+    recording.add(.function, at: 200, cpu: 0, a: 1, b: 2)
+    recording.add(.functionEnd, at: 400, cpu: 0, a: 0, b: 1, c: 7)
+    recording.add(.functionEnd, at: 600, cpu: 0, a: 1, b: 2)
+    let all = try events(try recording.write(.chrome, table(cpus: 1)).bytes)
+    let slices = all.filter { $0.text("cat") == "kmemu" }
+    #expect(slices.map { $0.text("name") } == ["list_lock", "zone->lock"])
+    #expect(Set(slices.map { $0.int("tid") }).count == 2)
+    let arguments = try #require(slices[0]["args"] as? [String: Any])
+    #expect(arguments.int("order") == 3 && arguments.int("ret") == 7)
+    for slice in slices {
+      let name = all.first { $0.text("name") == "thread_name" && $0.int("tid") == slice.int("tid") }
+      #expect((name?["args"] as? [String: Any])?.text("name") == "CPU 0 kernel")
+    }
+  }
+
   @Test(arguments: [0, 1, 9, 10, 99, 12_345, .max] as [UInt64])
   func `numbers are printed as they are`(value: UInt64) {
     #expect(encoded { $0.decimal(value) } == Array("\(value)".utf8))

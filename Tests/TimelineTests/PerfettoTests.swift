@@ -244,6 +244,41 @@ private let slicesOverlapping = """
     #expect(rows[4][0].int("n") == 2)
   }
 
+  @Test func `slices of different keys overlap, each key in a row of its own`() throws {
+    var recording = Recording(to: 1_000)
+    let (a, b) = (Name.listLock.rawValue, Name.zoneLock.rawValue)
+    recording.add(.function, at: 100, cpu: 0, a: a, b: 1, c: 3)
+    recording.add(.function, at: 200, cpu: 0, a: b, b: 2)
+    recording.add(.function, at: 250, cpu: 0, a: a, b: 1)
+    recording.add(.functionEnd, at: 300, cpu: 0, a: a, b: 1, c: .max)
+    recording.add(.functionEnd, at: 400, cpu: 0, a: a, b: 1, c: 7)
+    // The first row is free again, and the second is not yet.
+    recording.add(.function, at: 500, cpu: 0, a: a, b: 3)
+    recording.add(.functionEnd, at: 600, cpu: 0, a: b, b: 2)
+    recording.add(.functionEnd, at: 700, cpu: 0, a: a, b: 4)
+    let written = try recording.write(.perfetto, table(cpus: 1))
+    #expect(written.tally(.functionEnd) == TimelineTally(written: 4, added: 1, dropped: 1))
+    let reader = try Reader(written.bytes, .perfetto)
+    defer { reader.remove() }
+    let rows = try reader.rows([
+      "select s.name, s.ts, s.dur, s.depth, s.track_id - (select min(track_id) from slice) row, "
+        + "t.name lane from slice s join track t on t.id = s.track_id order by ts",
+      "select s.ts, a.key, a.display_value value from slice s join args a using (arg_set_id) "
+        + "where s.name = 'list_lock' order by ts, key",
+    ])
+    #expect(
+      rows[0].map { "\($0.text("name")) \($0.int("ts"))+\($0.int("dur")) \($0.int("depth"))" } == [
+        "list_lock 100+300 0", "zone->lock 200+400 0", "list_lock 250+50 1", "list_lock 500+500 0",
+      ])
+    #expect(rows[0].map { $0.int("row") > 0 } == [false, true, false, false])
+    #expect(rows[0].allSatisfy { $0.text("lane") == "kernel" })
+    #expect(
+      rows[1].map { "\($0.int("ts")) \($0.text("key")) \($0.text("value"))" } == [
+        "100 debug.order 3", "100 debug.ret 7", "250 debug.order 0", "250 debug.ret -1",
+        "500 debug.order 0", "500 debug.ret 0",
+      ])
+  }
+
   @Test func `names that come up during the run are known`() throws {
     let end = Instant(picoseconds: 1_000_000)
     var bytes: [UInt8] = []

@@ -10,7 +10,7 @@ enum Event: UInt16, CaseIterable {
   case allocVmapArea, mmPageAlloc
   case lockWait, lockHold, lockRelease
   case shootdown, sendIPI, shootdownEnd, handleIPI, handleIPIEnd
-  case freePages, pcpCount, purge
+  case freePages, pcpCount, purge, function, functionEnd
 
   var format: EventFormat {
     switch self {
@@ -110,6 +110,19 @@ enum Event: UInt16, CaseIterable {
       EventFormat(
         "pcp_count", system: "kmem", track: .counter(unit: "pages"),
         fields: [.init("value", word: 0, width: 32, .signed)])
+    case .function:
+      EventFormat(
+        "function", system: "kmemu", track: .begin(lane: "kernel"),
+        fields: [
+          .init("label", word: 0, width: 32, .name), .init("key", word: 1), .init("order", word: 2),
+        ])
+    case .functionEnd:
+      EventFormat(
+        "function", system: "kmemu", track: .end(lane: "kernel"),
+        fields: [
+          .init("label", word: 0, width: 32, .name), .init("key", word: 1),
+          .init("ret", word: 2, .signed),
+        ])
     case .purge:
       EventFormat(
         "purge", system: "vmalloc", track: .instant(lane: "vmalloc"),
@@ -207,6 +220,9 @@ struct Reader {
     try Data(bytes).write(to: URL(fileURLWithPath: path))
   }
 
+  /// A file that is there already, and stays.
+  init(path: String) { self.path = path }
+
   func remove() { try? FileManager.default.removeItem(atPath: path) }
 
   /// Rows of several queries in one go, each a dictionary of columns. A trace in which the reader
@@ -215,14 +231,20 @@ struct Reader {
     let mistakes =
       "select count(*) n, group_concat(name) names from stats "
       + "where severity in ('error', 'data_loss') and value > 0"
-    let (status, text) = try Self.run([path, mistakes] + queries)
+    // An answer may be empty, so each ends with a row that no query gives.
+    let asked = ([mistakes] + queries).flatMap { [$0, "select 1 as \"end of answer\""] }
+    let (status, text) = try Self.run([path] + asked)
     try #require(status == 0, "perfetto-sql: \(text)")
-    let answers = try text.components(separatedBy: "\n\n").map { part in
-      try part.split(separator: "\n").map { line in
-        let row = try JSONSerialization.jsonObject(with: Data(line.utf8))
-        return try #require(row as? [String: Any])
+    var answers: [[[String: Any]]] = [[]]
+    for line in text.split(separator: "\n") {
+      let row = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] ?? [:]
+      if row["end of answer"] == nil {
+        answers[answers.count - 1].append(row)
+      } else {
+        answers.append([])
       }
     }
+    answers.removeLast()
     #expect(answers[0][0].int("n") == 0, "the reader complains: \(answers[0])")
     try #require(answers.count == queries.count + 1, "\(text)")
     return Array(answers[1...])

@@ -134,14 +134,11 @@ package enum FlushCallQueue: Path {
 extension World {
   fileprivate mutating func traceShootdown(_ function: CallFunction, on cpu: CPUID) {
     guard probe.isOn else { return }
-    var (start, pages) = (UInt64(0), UInt64(0))
-    if case .flushTLBRange(let address, let count) = function {
-      (start, pages) = (address.raw, UInt64(count))
+    let what = TraceNames.index(of: function.frame.name) | UInt64(layout.cpuCount - 1) << 32
+    guard case .flushTLBRange(let start, let pages) = function else {
+      return trace(.shootdownBegin, on: cpu, a: what)
     }
-    trace(
-      .shootdownBegin, on: cpu,
-      a: TraceNames.index(of: function.frame.name) | UInt64(layout.cpuCount - 1) << 32,
-      b: start, c: pages)
+    trace(.shootdownBeginRange, on: cpu, a: what, b: start.raw, c: UInt64(pages))
   }
 
   fileprivate mutating func traceCallEntered(_ call: CallID, on cpu: CPUID) {

@@ -31,14 +31,13 @@ extension TraceEvent {
       "lock wait", .begin(lane: "lock wait"), label + [.init("held_by_cpu", word: 1, .signed)])
   }
 
-  static var shootdownBeginFormat: EventFormat {
+  static func shootdown(_ fields: [EventFormat.Field]) -> EventFormat {
     own(
       "shootdown", .begin(lane: "cross-CPU calls"),
       [
         .init("function", word: 0, width: 32, .name),
         .init("targets", word: 0, shift: 32, width: 32),
-        .init("start", word: 1, .pointer), .init("pages", word: 2),
-      ])
+      ] + fields)
   }
   static var shootdownEndFormat: EventFormat {
     own("shootdown", .end(lane: "cross-CPU calls"), [.init("slowest_cpu", word: 0, .signed)])

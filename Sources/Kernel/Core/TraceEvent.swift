@@ -7,7 +7,8 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
   case schedSwitch, schedWaking, schedWakeup
   case irqHandlerEntry, irqHandlerExit, softirqRaise, softirqEntry, softirqExit
   case callFunctionEntry, callFunctionExit, rescheduleEntry, rescheduleExit
-  case shootdownBegin, shootdownEnd, callQueued, callWaitBegin, callWaitEnd, callEntered, callDone
+  case shootdownBegin, shootdownBeginRange, shootdownEnd, callQueued, callWaitBegin, callWaitEnd,
+    callEntered, callDone
   case lockWaitBegin, lockWaitEnd, lockHoldBegin, lockHoldEnd
   case pathBegin, pathBeginOrder, pathBeginSize, pathBeginAddress, pathBeginRange
   case pathEnd, pathEndNumber, pathEndAddress, pathEndPage
@@ -43,7 +44,9 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
     case .callFunctionExit: vector("call_function_exit", .exit(lane: "call_function"))
     case .rescheduleEntry: vector("reschedule_entry", .entry(lane: "reschedule"))
     case .rescheduleExit: vector("reschedule_exit", .exit(lane: "reschedule"))
-    case .shootdownBegin: Self.shootdownBeginFormat
+    case .shootdownBegin: Self.shootdown([])
+    case .shootdownBeginRange:
+      Self.shootdown([.init("start", word: 1, .pointer), .init("pages", word: 2)])
     case .shootdownEnd: Self.shootdownEndFormat
     case .callQueued: Self.callQueuedFormat
     case .callWaitBegin: own("csd_lock_wait", .begin(lane: "cross-CPU calls"))

@@ -30,7 +30,7 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     case .idle, .script, .program, .handle_irq: false
     // The first frame of a context, which nothing calls; softirq_entry shows the one that ends.
     case .__do_softirq, .ksoftirqd, .worker_thread: false
-    case .kmalloc, .kfree, .kmem_cache_alloc, .kmem_cache_free: false
+    case .kmalloc, .kfree, .kmem_cache_alloc, .kmem_cache_free, .free_unref_page: false
     default: true
     }
   }
