@@ -107,6 +107,22 @@ import Testing
     }
   }
 
+  /// What depends on the release says which function of which file shows it.
+  @Test func rulesOfReleasesAreCited() throws {
+    var fields = 0
+    for file in try SourceTree.swiftFiles(under: "Sources/Kernel/Version")
+    where file.path.hasSuffix("Rules.swift") {
+      for (number, line) in file.lines.enumerated() where line.hasPrefix("  package var ") {
+        fields += 1
+        let comment = file.lines[..<number].reversed().prefix { $0.hasPrefix("  ///") }
+        #expect(
+          comment.contains { $0.contains(/`.+`.*\((mm|include|arch)\/[^ ]+\.[ch][;,] \d/) },
+          "\(file.path):\(number + 1) cites no file: \(line)")
+      }
+    }
+    #expect(fields >= 10)
+  }
+
   /// Every markdown file has one title, and its links to files of the repository lead somewhere.
   @Test func documentsAreWhole() throws {
     var documents = try SourceTree.files(under: "docs") { $0.hasSuffix(".md") }

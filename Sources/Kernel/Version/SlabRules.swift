@@ -1,7 +1,5 @@
 /// What of the slab allocator depends on the release: formulas and choices, read by its policies
-/// and paths.
-///
-/// Kernel: mm/slub.c, mm/slab_common.c; releases as compared in each field.
+/// and paths. Each field names the function and file that show it, and the releases compared.
 package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
   /// How the order search deals with waste.
   package enum OrderSearch: BitwiseCopyable, Sendable, Equatable {
@@ -34,15 +32,25 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
     case largestDivisor
   }
 
+  /// Kernel: `calculate_order()` (mm/slub.c; 6.6, 6.8).
   package var orderSearch: OrderSearch
+  /// Kernel: `calculate_order()` (mm/slub.c; 5.10, 5.15).
   package var cpusCounted: CPUsCounted
+  /// Kernel: `slub_set_cpu_partial()`, `put_cpu_partial()` (mm/slub.c; 5.15, 5.17).
   package var cpuPartialUnit: CPUPartialUnit
+  /// Kernel: `create_boot_cache()` (mm/slab_common.c; 5.4, 6.9, 6.11).
   package var kmallocAlignment: KmallocAlignment
   /// The largest class served from slabs; above it the page allocator serves. Unit: bytes.
+  ///
+  /// Kernel: `KMALLOC_MAX_CACHE_SIZE` (include/linux/slab.h, 6.12).
   package var kmallocCacheMax: Int
   /// A request for a node first takes what that node has without reclaim. From 6.11.
+  ///
+  /// Kernel: `try_thisnode` in `___slab_alloc()` (mm/slub.c; 6.9 without it, 6.11).
   package var triesNodeFirst: Bool
   /// A request for a node without `__GFP_THISNODE` may take partial slabs of others. From 6.11.
+  ///
+  /// Kernel: `get_partial()` (mm/slub.c; 6.9, 6.11).
   package var nodeRequestSearchesOthers: Bool
 
   package static let v6_12 = SlabRules(
