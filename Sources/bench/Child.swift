@@ -7,6 +7,14 @@ enum Child {
   static func output(
     _ path: String, _ arguments: [String], acceptable: Set<Int32> = [0]
   ) throws -> String {
+    try timed(path, arguments, acceptable: acceptable).output
+  }
+
+  /// Runs to the end. - Returns: what it printed, and its wall time until it closed its output, which
+  /// is its end: `waitUntilExit` looks only every 50 ms.
+  static func timed(
+    _ path: String, _ arguments: [String], acceptable: Set<Int32> = [0]
+  ) throws -> (output: String, time: Duration) {
     let process = Process()
     process.executableURL = URL(filePath: path)
     process.arguments = arguments
@@ -14,13 +22,15 @@ enum Child {
     process.standardOutput = pipe
     process.standardError = FileHandle.nullDevice
     process.standardInput = FileHandle.nullDevice
+    let begin = ContinuousClock.now
     try process.run()
     let data = try pipe.fileHandleForReading.readToEnd() ?? Data()
+    let time = ContinuousClock.now - begin
     process.waitUntilExit()
     guard acceptable.contains(process.terminationStatus) else {
       throw BenchError("\(path) ended with status \(process.terminationStatus)")
     }
-    return String(decoding: data, as: UTF8.self)
+    return (String(decoding: data, as: UTF8.self), time)
   }
 
   /// The path of a program, if there is one of that name.

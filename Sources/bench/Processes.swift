@@ -15,9 +15,8 @@ struct ProcessBench {
     guard let kmemu else { return sheet.note("no binary to start: run tools/bench") }
     var times: [Double] = []
     for _ in 0..<(effort > 1 ? 20 : 3) {
-      let begin = ContinuousClock.now
-      try Child.output(kmemu, ["run", "kmalloc-example"], acceptable: [0, 1, 2])
-      let (seconds, attoseconds) = (ContinuousClock.now - begin).components
+      let run = try Child.timed(kmemu, ["run", "kmalloc-example"], acceptable: [0, 1, 2])
+      let (seconds, attoseconds) = run.time.components
       times.append(Double(seconds) * 1e3 + Double(attoseconds) / 1e15)
     }
     sheet.add("startup_ms", median(times), "ms")
@@ -25,11 +24,17 @@ struct ProcessBench {
 
   /// Instructions of two runs of different length: the difference is the loop's own.
   private func instructions(_ sheet: Sheet) throws {
-    guard let kmemu, let valgrind = Child.find("valgrind") else {
-      return sheet.note("storm.64.instructions_per_event needs valgrind and the built binary")
+    guard let kmemu, let valgrind = Child.find("valgrind"), let strip = Child.find("strip") else {
+      return sheet.note(
+        "storm.64.instructions_per_event needs valgrind, strip and the built binary")
     }
-    let short = try counted(valgrind, kmemu, microseconds: 20)
-    let long = try counted(valgrind, kmemu, microseconds: 60)
+    // Valgrind gives up at debug information that it cannot read, such as this compiler's.
+    let bare = FileManager.default.temporaryDirectory.appending(
+      path: "kmemu-bare-\(ProcessInfo.processInfo.processIdentifier)")
+    defer { try? FileManager.default.removeItem(at: bare) }
+    try Child.output(strip, ["--strip-debug", "-o", bare.path, kmemu])
+    let short = try counted(valgrind, bare.path, microseconds: 20)
+    let long = try counted(valgrind, bare.path, microseconds: 60)
     guard long.events > short.events else { throw BenchError("callgrind: no more events") }
     sheet.add(
       "storm.64.instructions_per_event",
