@@ -36,6 +36,27 @@ import Testing
     #expect(try results(kmemu, "j1").count == 6)
   }
 
+  /// The same of every bundled scenario, on machines of one and four CPUs.
+  @Test func everyScenarioStudiedWithAnyNumberOfJobsIsTheSame() throws {
+    let kmemu = try Kmemu()
+    let list = try kmemu.run("list scenarios").output
+    let names = list.split(separator: "\n").compactMap { $0.split(separator: " ").first }
+    #expect(names.count >= 7)
+    for name in names {
+      // Those that end by themselves keep their time.
+      let length = name.hasSuffix("example") ? "" : "--set run.warmup=0ns --set run.duration=60us"
+      let study = "study run \(name) --machine 'package:2 numa:1 core:2 pu:1' --vary cpus=1,4"
+      for jobs in [1, 4] {
+        _ = try kmemu.run("\(study) \(length) --jobs \(jobs) -o \(name)-\(jobs)")
+      }
+      let csv = try text(kmemu, "\(name)-1/study.csv")
+      #expect(csv.split(separator: "\n").count == 3, "\(name): \(csv)")
+      #expect(try text(kmemu, "\(name)-4/study.csv") == csv, "\(name)")
+      #expect(try results(kmemu, "\(name)-1") == results(kmemu, "\(name)-4"), "\(name)")
+      #expect(try results(kmemu, "\(name)-1").count == 2, "\(name)")
+    }
+  }
+
   /// `study.json` says how to get each result again, and that is what comes.
   @Test func aResultIsWhatItsCommandGives() throws {
     let kmemu = try Kmemu()
