@@ -51,6 +51,16 @@ import Testing
     try Self.expectSameFigures(run, [.noRunAhead])
   }
 
+  /// Workloads that a seed writes, with no care for each other's objects: threads fill, free and
+  /// touch slots of the next one at any moment, twice, or in the middle of a call.
+  @Test(arguments: 1...16 as ClosedRange<UInt64>)
+  func carelessNeighbours(seed: UInt64) throws {
+    var writer = WorkloadWriter(seed: seed)
+    let run = SwitchedRun(
+      scenario: "careless-\(seed)", machine: Self.nodes, sets: [], text: writer.scenario())
+    try Self.expectSameFigures(run, [.noRunAhead])
+  }
+
   /// Runs with each switch and compares every field with the plain run's.
   private static func expectSameFigures(
     _ run: SwitchedRun, _ switches: [SwitchedRun.Switch]

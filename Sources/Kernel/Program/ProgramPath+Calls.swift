@@ -128,6 +128,10 @@ extension ProgramPath {
     _ cpu: CPUID
   ) {
     let place = Int(world.program.activations.items[id].filling)
+    // Whoever began to fill the slot last has it; what an earlier one brings is lost.
+    guard world.program.slots[place].filler == Int32(truncatingIfNeeded: id.index) else {
+      return note(id, world.program.allocations[Int(index)].operation, &world)
+    }
     let address =
       world.program.allocations[Int(index)].api == .allocPages
       ? reply.pfn.isNone ? Address.null : world.architecture.address(of: reply.pfn)
@@ -168,8 +172,7 @@ extension ProgramPath {
     _ world: inout World, _ cpu: CPUID
   ) -> Step? {
     let place = world.program.index(of: slot, id)
-    let address = world.program.slots[place].address
-    world.program.slots[place] = .empty
+    let address = world.program.take(place, at: world.turn(of: cpu))
     world.program.activations.items[id].began = world.now
     guard api == .kfree else {
       return freeElse(api, place, address, .calling(id, operation: operation), &world)
@@ -212,7 +215,7 @@ extension ProgramPath {
     switch op {
     case .touch(let slot, let stride, let operation):
       let place = world.program.index(of: slot, id)
-      let address = world.program.slots[place].address
+      let address = world.program.address(in: place, at: world.turn(of: cpu))
       guard !address.isZeroOrNull else { return nil }
       let noted = Int(world.program.note(of: place, address).size)
       let size = noted > 0 ? noted : world.slab.size(of: address)
@@ -255,6 +258,21 @@ extension World {
 }
 
 extension ProgramState {
+  /// What a slot holds for who comes at `turn`: nothing while a call fills it.
+  @inline(__always)
+  func address(in place: Int, at turn: UInt64) -> Address {
+    isBeingFilled(slots[place], place, at: turn) ? .null : slots[place].address
+  }
+
+  /// Empties a slot. Returns: what it held; a slot that is being filled stays so.
+  @inline(__always)
+  mutating func take(_ place: Int, at turn: UInt64) -> Address {
+    let held = slots[place]
+    if isBeingFilled(held, place, at: turn) { return .null }
+    slots[place] = .empty
+    return held.address
+  }
+
   /// What is noted of the object in the slot at `place`; nothing of one from a plain kmalloc.
   func note(of place: Int, _ address: Address) -> SlotNote {
     notes[place].address == address ? notes[place] : SlotNote()

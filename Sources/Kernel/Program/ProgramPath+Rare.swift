@@ -14,7 +14,7 @@ extension ProgramPath {
       world.program.activations[id].stream = stream
       return ask(.sleep(Duration(picoseconds: length)), then: .go(id))
     case .forget(let slot):
-      world.program.slots[world.program.index(of: slot, id)] = .empty
+      _ = world.program.take(world.program.index(of: slot, id), at: world.turn(of: cpu))
     case .choose(let choice): jump(id, to: draw(Int(choice), id, &world), &world)
     case .repeatBegin(let depth, let count):
       world.program.activations[id].loops[Int(depth)] = count
@@ -87,7 +87,7 @@ extension ProgramPath {
   ) -> Step {
     let handOver = world.program.handOvers[index]
     let receiver = world.program.receiver(of: index, on: cpu)
-    guard world.program.send(handOver, from: id, to: receiver) else {
+    guard world.program.send(handOver, from: id, to: receiver, at: world.turn(of: cpu)) else {
       if handOver.otherwise >= 0 { jump(id, to: handOver.otherwise, &world) }
       world.program.failures[Int(handOver.operation)] += 1
       return ask(.sync, then: .boxGiven(id, operation: handOver.operation))
@@ -131,14 +131,15 @@ extension ProgramState {
   }
 
   /// Puts the objects of a hand-over into a box. Returns: false when the box is full.
-  mutating func send(_ handOver: HandOver, from id: ID<Activation>, to thread: Int) -> Bool {
+  mutating func send(
+    _ handOver: HandOver, from id: ID<Activation>, to thread: Int, at turn: UInt64
+  ) -> Bool {
     guard threads[thread].box.count < ProgramState.boxMax else { return false }
     var message = Message()
     for place in 0..<Int(handOver.count) {
       let slot = index(of: handOver.slots[place], id)
-      message.slots[place] = Slot(slots[slot].address)
+      message.slots[place] = Slot(take(slot, at: turn))
       message.notes[place] = notes[slot]
-      slots[slot] = .empty
     }
     message.count = handOver.count
     let mail = messages.take(message)
