@@ -6,17 +6,18 @@ import Simulation
 struct PerfettoTracks: ~Copyable {
   struct Argument: BitwiseCopyable {
     var bits: FieldBits
-    /// The field of `DebugAnnotation` that takes the value.
-    var tag: UInt8
+    /// The head of a `DebugAnnotation` up to its value: the number of its name, the value's field.
+    var head: UInt64
+    var headLength: UInt8
     var isName: Bool
     var isGFP: Bool
-    var nameIID: UInt64
   }
   // Not private: the compiler (6.3.1) breaks on a `Buffer` of a private type in a type that has a
   // destructor of its own.
   struct Plan: BitwiseCopyable {
-    var type: UInt64
-    var category: UInt64
+    /// The fields that all events of a format share, as bytes: its type, its category if any.
+    var head: UInt64
+    var headLength: UInt8
     var label: FieldBits?
     var flow: FieldBits?
     var value: FieldBits?
@@ -25,9 +26,7 @@ struct PerfettoTracks: ~Copyable {
   }
   /// Numbers of the fields of `TrackEvent`.
   private enum Tag {
-    static let category = 3
     static let annotation = 4
-    static let type = 9
     static let name = 10
     static let track = 11
     static let counterValue = 30
@@ -52,17 +51,20 @@ struct PerfettoTracks: ~Copyable {
     var arguments: [Argument] = []
     plans = Buffer(
       max(plan.formats.count, 1),
-      Plan(type: 0, category: 0, firstArgument: 0, endArgument: 0))
+      Plan(head: 0, headLength: 0, firstArgument: 0, endArgument: 0))
     for (number, format) in plan.formats.enumerated() where !format.track.kind.isTracepoint {
       let first = arguments.count
       for field in format.fields where field.isArgument {
         let name = Self.number(of: field.name, in: &argumentNames)
         arguments.append(Argument(field, nameIID: name))
       }
+      // An end is of what it ends.
+      let hasCategory = !format.system.isEmpty && format.track.kind != .end
+      let category = hasCategory ? Self.number(of: format.system, in: &categories) : 0
+      precondition(category < 128, "more categories than a byte of the format can number")
       plans[number] = Plan(
-        type: format.track.kind.trackEventType,
-        category: format.system.isEmpty ? 0 : Self.number(of: format.system, in: &categories),
-        label: format.field("label").map(FieldBits.init),
+        head: 9 << 3 | format.track.kind.trackEventType << 8 | 3 << 19 | category << 24,
+        headLength: hasCategory ? 4 : 2, label: format.field("label").map(FieldBits.init),
         flow: format.field("flow").map(FieldBits.init),
         value: format.field("value").map(FieldBits.init),
         firstArgument: Int32(first), endArgument: Int32(arguments.count))
@@ -148,26 +150,33 @@ struct PerfettoTracks: ~Copyable {
       ? counterTrack(record, plan.label, slot, &output)
       : tree.lane(Int(state.plan.laneOf[event]), row: state.row, slot, &output)
     let name = kind == .end || isCounter ? 0 : nameIID(record, plan.label, &output)
-    internArguments(record, plan, &output)
+    if plan.endArgument > plan.firstArgument { internArguments(record, plan, &output) }
     output.reserve(128 + 48 * Int(plan.endArgument - plan.firstArgument))
-    let packet = output.openPacket(record.time)
-    let needsState: UInt64 = 2
-    output.field(13, needsState)
-    let body = output.open(11)
-    output.field(Tag.type, plan.type)
-    output.field(Tag.track, track)
+    // Lengths of two bytes: no packet of an event is as long as 16 KiB.
+    output.byte(1 << 3 | 2)
+    let packet = output.count
+    output.count &+= 2
+    output.byte(8 << 3)
+    output.varint(record.time.picoseconds / 1000)
+    // Of sequence 1, and it needs the names known by now; then the event.
+    output.word(10 << 3 | 1 << 8 | 13 << 19 | 2 << 24 | (11 << 3 | 2) << 32, length: 5)
+    let body = output.count
+    output.count &+= 2
+    output.word(plan.head, length: Int(plan.headLength))
+    output.byte(UInt8(Tag.track << 3))
+    output.varint(track)
     if isCounter {
       output.field(Tag.counterValue, plan.value?.value(in: record) ?? 0)
     } else {
       if kind != .end {
-        if plan.category > 0 { output.field(Tag.category, plan.category) }
-        output.field(Tag.name, name)
+        output.byte(UInt8(Tag.name << 3))
+        output.varint(name)
       }
-      writeArguments(record, plan, &output)
-      writeFlow(record, kind, plan, arrives: state.arrives, &output)
+      if plan.endArgument > plan.firstArgument { writeArguments(record, plan, &output) }
+      if plan.flow != nil { writeFlow(record, kind, plan, arrives: state.arrives, &output) }
     }
-    output.close(body)
-    output.close(packet)
+    output.patchLength(at: body, width: 2)
+    output.patchLength(at: packet, width: 2)
   }
 
   private func writeFlow(
@@ -191,6 +200,7 @@ struct PerfettoTracks: ~Copyable {
     return tree.addCounter(record.event, label: index, slot, text, &output)
   }
 
+  @inline(__always)
   private mutating func nameIID(
     _ record: ProbeRecord, _ label: FieldBits?, _ output: inout OutputBuffer
   ) -> UInt64 {
@@ -233,10 +243,12 @@ struct PerfettoTracks: ~Copyable {
         guard value < UInt64(names.count) else { continue }
         value += 1
       }
-      let body = output.open(Tag.annotation)
-      output.field(1, argument.nameIID)
-      output.field(Int(argument.tag), value)
-      output.close(body)
+      output.byte(UInt8(Tag.annotation << 3 | 2))
+      let body = output.count
+      output.count &+= 1
+      output.word(argument.head, length: Int(argument.headLength))
+      output.varint(value)
+      output.patchLength(at: body, width: 1)
     }
   }
 }
@@ -245,13 +257,17 @@ extension PerfettoTracks.Argument {
   init(_ field: EventFormat.Field, nameIID: UInt64) {
     bits = FieldBits(field)
     (isName, isGFP) = (field.kind == .name, field.kind == .gfp)
-    switch field.kind {
-    case .unsigned: tag = 3
-    case .signed: tag = 4
-    case .pointer: tag = 7
-    case .gfp, .name: tag = 17
-    }
-    self.nameIID = nameIID
+    precondition(nameIID < 128, "more names of arguments than a byte of the format can number")
+    let tag: UInt64 =
+      switch field.kind {
+      case .unsigned: 3 << 3
+      case .signed: 4 << 3
+      case .pointer: 7 << 3
+      // 17, as a varint of two bytes.
+      case .gfp, .name: 0x0188
+      }
+    head = 1 << 3 | nameIID << 8 | tag << 16
+    headLength = tag < 0x80 ? 3 : 4
   }
 }
 
