@@ -143,9 +143,12 @@ extension Buffer where Element == UInt8 {
     unsafe (base + index).update(from: source.base + start, count: length)
   }
 
-  /// The first `length` bytes as an array. Complexity: O(`length`), one block move.
-  public func prefix(_ length: Int) -> [UInt8] {
+  /// Lends the first `length` bytes: nothing is copied.
+  public func lend<Answer>(
+    _ length: Int, to body: (Span<UInt8>) throws -> Answer
+  ) rethrows -> Answer {
     precondition(length >= 0 && length <= count)
-    return unsafe Array(UnsafeBufferPointer(start: base, count: length))
+    let bytes = unsafe UnsafeBufferPointer(start: base, count: length)
+    return try body(unsafe bytes.span)
   }
 }

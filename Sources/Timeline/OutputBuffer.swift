@@ -1,7 +1,8 @@
 import Simulation
 
-/// Where every chunk of an output file goes, in order. What it throws ends the writing.
-public typealias TimelineSink = (borrowing [UInt8]) throws -> Void
+/// Where every block of an output file goes, in order. It is lent for the call. What it throws
+/// ends the writing.
+public typealias TimelineSink = (Span<UInt8>) throws -> Void
 
 /// The bytes of an output file that the sink has not got yet.
 ///
@@ -9,7 +10,7 @@ public typealias TimelineSink = (borrowing [UInt8]) throws -> Void
 /// store is still checked. The sink gets blocks of `flushAt` bytes, small enough for a cache.
 struct OutputBuffer: ~Copyable {
   /// Bytes at which `flushIfFull` hands them on.
-  static var flushAt: Int { 1 << 18 }
+  static var flushAt: Int { 1 << 16 }
   /// How far past the end of what it writes a word store may reach. Unit: bytes.
   static var slack: Int { 16 }
 
@@ -36,7 +37,7 @@ struct OutputBuffer: ~Copyable {
 
   mutating func flush() throws {
     guard count > 0 else { return }
-    try sink(bytes.prefix(count))
+    try bytes.lend(count, to: sink)
     count = 0
   }
 

@@ -50,8 +50,16 @@ struct PerfettoWriter: ~Copyable {
   private mutating func admit(_ records: borrowing Probe, _ state: inout TimelineState) throws {
     for slot in 0..<counts.count { counts[slot] = 0 }
     for index in 0..<records.count {
+      let event = records[index].event
+      let kind = state.plan.kind(of: event)
+      if kind == .tracepoint {
+        // Nearly all: they change no state.
+        let slot = state.admitTracepoint(event, of: records[index].cpu)
+        keys[index] = Int32(truncatingIfNeeded: slot)
+        if slot >= 0 { counts[slot] &+= 1 }
+        continue
+      }
       let record = records[index]
-      let kind = state.plan.kind(of: record.event)
       if kind == .threadSwitch { openFirst(record, &state) }
       let slot = state.admit(record)
       guard slot >= 0, kind.isTracepoint else {

@@ -86,6 +86,18 @@ struct TimelineState: ~Copyable {
     return slot
   }
 
+  /// The same of a tracepoint that changes nothing.
+  @inline(__always)
+  mutating func admitTracepoint(_ event: UInt16, of cpu: Int32) -> Int {
+    let slot = plan.slot(of: cpu)
+    guard slot >= 0, slot != plan.machineSlot else {
+      dropped[Int(event)] &+= 1
+      return -1
+    }
+    written[Int(event)] &+= 1
+    return slot
+  }
+
   /// Follows a record that changes what is open, running or under way; false if it is to be dropped.
   private mutating func follow(_ record: ProbeRecord, _ kind: EventKind, _ slot: Int) -> Bool {
     let lane = Int(plan.laneOf[Int(record.event)])

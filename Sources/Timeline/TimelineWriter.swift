@@ -20,7 +20,7 @@ public struct TimelineWriter: ~Copyable {
   ///   - cpus: The CPUs to write, in any order; nil for all. Numbers that are no CPU are ignored.
   ///   - initiallyRunning: The thread on each CPU (by number) at the window's start, for CPUs that
   ///     switch no thread in the window; 0, or a CPU beyond the end, is idle.
-  ///   - sink: Gets the file's bytes in order, in blocks of some hundred kilobytes.
+  ///   - sink: Gets the file's bytes in order, in blocks of some ten kilobytes.
   public init(
     _ format: TimelineFormat, _ table: TraceTable, window: Range<Instant>, cpus: [Int]? = nil,
     initiallyRunning: [Int] = [], sink: @escaping TimelineSink

@@ -152,14 +152,24 @@ private final class TraceFile {
       writer = TimelineWriter(
         .perfetto, table, window: Instant.zero..<Instant.never, cpus: nil,
         initiallyRunning: machine.runningForTrace,
-        sink: { try handle.write(contentsOf: Data($0)) })
+        sink: { block in
+          let written = unsafe block.withUnsafeBufferPointer {
+            unsafe write(handle.fileDescriptor, $0.baseAddress, $0.count)
+          }
+          guard written == block.count else { throw BenchError("the trace was not written") }
+        })
       (knownNames, knownThreads) = (table.names.count, table.threads.count)
     }
-    let names = TraceNames.all(of: machine.world)
-    if names.count > knownNames { writer?.append(names: Array(names[knownNames...])) }
-    let threads = machine.threadsForTrace
-    if threads.count > knownThreads { writer?.append(threads: Array(threads[knownThreads...])) }
-    (knownNames, knownThreads) = (names.count, threads.count)
+    if TraceNames.count(of: machine.world) > knownNames {
+      let names = TraceNames.all(of: machine.world)
+      writer?.append(names: Array(names[knownNames...]))
+      knownNames = names.count
+    }
+    if machine.world.tasks.all.highWater > knownThreads {
+      let threads = machine.threadsForTrace
+      writer?.append(threads: Array(threads[knownThreads...]))
+      knownThreads = threads.count
+    }
     try writer?.consume(machine.world.probe)
   }
 

@@ -39,6 +39,21 @@ final class OutputFile {
     }
   }
 
+  /// Writes bytes that are lent for the call.
+  ///
+  /// - Throws: an exit with status 74, after saying why.
+  func write(_ bytes: Span<UInt8>) throws {
+    try unsafe bytes.withUnsafeBufferPointer { all in
+      var done = 0
+      while done < all.count {
+        let part = unsafe UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(all)[done...])
+        let count = unsafe Foundation.write(handle.fileDescriptor, part.baseAddress, part.count)
+        if count < 0, errno != EINTR { throw Self.failure(path, Self.lastError()) }
+        done += max(count, 0)
+      }
+    }
+  }
+
   /// Gives the file its name, over what had it before.
   ///
   /// - Throws: an exit with status 74, after saying why.

@@ -45,7 +45,7 @@ final class TimelineOutput {
     writer = TimelineWriter(
       format, table, window: window.from..<window.to,
       cpus: window.cpus.isEmpty ? nil : window.cpus, initiallyRunning: running,
-      sink: { try file.write(Data($0)) })
+      sink: { try file.write($0) })
     (knownNames, knownThreads) = (table.names.count, table.threads.count)
   }
 

@@ -283,7 +283,7 @@ private let slicesOverlapping = """
     let end = Instant(picoseconds: 1_000_000)
     var bytes: [UInt8] = []
     var writer = TimelineWriter(.perfetto, table(cpus: 1), window: .zero..<end) {
-      bytes += copy $0
+      $0.withUnsafeBufferPointer { bytes += $0 }
     }
     let name = "a cache made later " + String(repeating: "x", count: 300)
     writer.append(names: [name])

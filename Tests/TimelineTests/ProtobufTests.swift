@@ -7,7 +7,7 @@ import Testing
 func encoded(_ body: (inout OutputBuffer) -> Void) -> [UInt8] {
   var output = OutputBuffer { _ in }
   body(&output)
-  return output.bytes.prefix(output.count)
+  return output.bytes.lend(output.count) { $0.withUnsafeBufferPointer { Array($0) } }
 }
 
 @Suite struct ProtobufEncoding {

@@ -193,7 +193,7 @@ struct Recording {
     let (start, end) = (Instant(picoseconds: from * 1000), Instant(picoseconds: to * 1000))
     var writer = TimelineWriter(
       format, table, window: start..<end, cpus: cpus, initiallyRunning: initiallyRunning
-    ) { bytes += copy $0 }
+    ) { $0.withUnsafeBufferPointer { bytes += $0 } }
     var probe = Probe()
     probe.start(from: start, to: end, selected: Buffer(0, 0))
     for record in records {

@@ -1,7 +1,8 @@
 import Simulation
 
-/// The slab allocator's tracepoints, with the fields of include/trace/events/kmem.h (6.12). The
-/// call site is always 0: programs have no addresses.
+/// The slab allocator's tracepoints, with the fields of include/trace/events/kmem.h (6.12).
+///
+/// Not modelled: `call_site`: programs have no addresses.
 extension TraceEvent {
   static var kmallocFormat: EventFormat { allocation("kmalloc") }
   static var kmemCacheAllocFormat: EventFormat { allocation("kmem_cache_alloc") }
@@ -14,7 +15,6 @@ extension TraceEvent {
     EventFormat(
       name, system: "kmem", track: .tracepoint,
       fields: [
-        .init("call_site", word: 2, shift: 56, width: 8, .pointer),
         .init("ptr", word: 0, .pointer), .init("bytes_req", word: 1, width: 32),
         .init("bytes_alloc", word: 1, shift: 32, width: 32),
         .init("gfp_flags", word: 2, width: 32, .gfp),
@@ -26,9 +26,6 @@ extension TraceEvent {
   private static func free(_ name: String, _ more: [EventFormat.Field] = []) -> EventFormat {
     EventFormat(
       name, system: "kmem", track: .tracepoint,
-      fields: [
-        .init("call_site", word: 2, shift: 56, width: 8, .pointer),
-        .init("ptr", word: 0, .pointer),
-      ] + more)
+      fields: [.init("ptr", word: 0, .pointer)] + more)
   }
 }
