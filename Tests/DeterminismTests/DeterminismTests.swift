@@ -52,8 +52,9 @@ import Testing
   }
 
   /// Workloads that a seed writes, with no care for each other's objects: threads fill, free and
-  /// touch slots of the next one at any moment, twice, or in the middle of a call.
-  @Test(arguments: 1...16 as ClosedRange<UInt64>)
+  /// touch slots of the next one at any moment, twice, or in the middle of a call; among them a
+  /// device that passes objects on, a mapper and a lock.
+  @Test(arguments: 1...24 as ClosedRange<UInt64>)
   func carelessNeighbours(seed: UInt64) throws {
     var writer = WorkloadWriter(seed: seed)
     let run = SwitchedRun(

@@ -87,20 +87,21 @@ extension Machine {
     if world.locks.locks.items[lock].lockClass.isMutex { return releaseMutex(lock, on: cpu) }
     if world.probe.isOn { traceHold(.lockHoldEnd, lock, cpu, at: now) }
     let heir = world.locks.release(lock, by: cpu.context(world.cpus[cpu].depth), at: now)
-    if !heir.isNone { handOver(lock, to: heir) }
+    if !heir.isNone { handOver(lock, from: cpu, to: heir) }
     world.cpus[cpu].preemptCount.subtract(PreemptCount.preemption)
     if irqs == .off { world.cpus[cpu].irqsOff -= 1 }
     return Reply.none
   }
 
   @inline(never)
-  private mutating func handOver(_ lock: LockID, to heir: ContextID) {
+  private mutating func handOver(_ lock: LockID, from cpu: CPUID, to heir: ContextID) {
     let line = world.locks.locks[lock].line
     let here =
       world.lines.claim(line, by: heir.cpu.index, at: now, world.layout) + costs[.lockHandOff]
     world.locks.locks[lock].acquiredAt = here
     world.locks.noteWait(lock, here - contexts[heir].waitingSince)
-    mix(heir.cpu, here, 7)
+    // Into the giver's fingerprint: the heir's CPU may have run ahead in an interrupt above it.
+    mix(cpu, here, 7)
     if world.probe.isOn {
       traceWait(.lockWaitEnd, lock, heir.cpu, waiter: heir.index, at: here)
       traceHold(.lockHoldBegin, lock, heir.cpu, at: here)
