@@ -73,5 +73,4 @@ struct Paint {
   func bold(_ text: String) -> String { paint(text, "1") }
   func red(_ text: String) -> String { paint(text, "1;31") }
   func yellow(_ text: String) -> String { paint(text, "33") }
-  func green(_ text: String) -> String { paint(text, "32") }
 }

@@ -24,6 +24,8 @@ extension RunResult {
       interrupts: Self.interrupts(of: machine, plan),
       violations: Self.violations(of: machine),
       violationCount: machine.world.complaints.violationCount,
+      violationsByKind: Dictionary(
+        uniqueKeysWithValues: machine.world.complaints.countByKind.map { ($0.rawValue, $1) }),
       warnings: machine.world.complaints.warnings.map {
         Warning(cpu: $0.cpu, timeNs: nanoseconds($0.time), message: $0.message)
       }, warningCount: machine.world.complaints.warningCount,
@@ -88,7 +90,7 @@ extension RunResult {
   ) -> [String: UInt64] {
     var all: [String: UInt64] = [:]
     for counter in VMStat.allCases {
-      all[snakeCase(counter.text)] = machine.world.counters[counter]
+      all[counter.text] = machine.world.counters[counter]
     }
     for (index, name) in plan.program.counters.enumerated() {
       all[name] = machine.world.program.counters[index]
@@ -162,14 +164,6 @@ extension RunResult {
 private func hexadecimal(_ number: UInt64) -> String {
   let digits = String(number, radix: 16)
   return String(repeating: "0", count: 16 - digits.count) + digits
-}
-
-/// The kernel's counters are written so already; ours are spelled as Swift does.
-private func snakeCase(_ name: String) -> String {
-  name.reduce(into: "") { text, letter in
-    if letter.isUppercase { text += "_" }
-    text += letter.lowercased()
-  }
 }
 
 func nanoseconds(_ time: Instant) -> Double { Double(time.picoseconds) / 1000 }

@@ -31,8 +31,11 @@ package struct RunResult: Encodable, Sendable {
   package var tlb: TLB
   package var locks: [Lock]
   package var interrupts: Interrupts
+  /// The first of each kind, in the order they came: `Complaints.keptMax` at most.
   package var violations: [Violation]
   package var violationCount: Int
+  /// All of each kind that came, while `violations` keeps some of each.
+  package var violationsByKind: [String: Int] = [:]
   package var warnings: [Warning]
   package var warningCount: Int
   /// Small GFP_KERNEL requests that failed here and for which Linux would reclaim or kill.
@@ -232,6 +235,9 @@ package struct RunResult: Encodable, Sendable {
     package var text: String
     package var held: Bool
     package var value: String
+    /// The value where the run has none.
+    package static let unmeasured = "nothing was measured"
+
     package init(text: String, held: Bool, value: String) {
       (self.text, self.held, self.value) = (text, held, value)
     }

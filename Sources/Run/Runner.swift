@@ -163,7 +163,6 @@ package struct Runner: ~Copyable {
 
   /// The measured events, and how the run ended.
   package var events: UInt64 { machine.events - eventsBefore }
-  package var wasInterrupted: Bool { ended == "interrupted" }
 
   /// - Parameter wallS: seconds from the first event to the last, by the caller's clock.
   package func result(wallS: Double) -> RunResult {

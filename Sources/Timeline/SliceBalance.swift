@@ -39,9 +39,6 @@ struct SliceBalance: ~Copyable {
     laneCount = lanes
   }
 
-  /// Slices open now.
-  var openCount: Int { pool.liveCount }
-
   /// Returns: the row.
   @inline(__always)
   mutating func open(

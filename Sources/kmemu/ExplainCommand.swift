@@ -61,8 +61,18 @@ struct ExplainCommand: ParsableCommand {
       if let found = Explanation(gfp: first) { return found }
     }
     throw Console.failure(
-      "there is no topic `\(topic.joined(separator: " "))`",
-      hint: "kmemu explain without a topic lists them", .usage)
+      "there is no topic `\(topic.joined(separator: " "))`", hint: Self.suggestion(first), .usage)
+  }
+
+  /// The topic that was meant, if one is near, and all there are.
+  private static func suggestion(_ word: String) -> String {
+    let topics = Explanation.topics.map(\.name)
+    let firsts = topics.map { String($0.prefix { $0 != " " }) }
+    let all = "topics: \(topics.joined(separator: ", "))"
+    guard let nearest = Spelling.nearest(to: word, among: firsts),
+      let index = firsts.firstIndex(of: nearest)
+    else { return all }
+    return "did you mean `\(topics[index])`? \(all)"
   }
 
   private static func topics() -> Explanation {

@@ -51,7 +51,7 @@ struct ListCommand: ParsableCommand {
     case .scenarios: Scenarios.bundled.map { Entry(name: $0.name, title: $0.title) }
     case .kernels: KernelVersion.all.map { Entry(name: $0.name, title: "Linux \($0.name)") }
     case .costs: CostFile.bundled.map { Entry(name: $0.name, title: heading(of: $0.text)) }
-    case .counters: VMStat.allCases.map { Entry(name: $0.text, title: "") }
+    case .counters: VMStat.allCases.map { Entry(name: $0.text, title: $0.title) }
     case .events:
       TraceEvent.allCases.map { event in
         let format = event.format

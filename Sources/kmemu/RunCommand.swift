@@ -129,7 +129,7 @@ struct RunCommand: ParsableCommand {
   /// An interrupted run is judged by nobody; a broken rule weighs more than a failed expectation.
   private func exit(of result: RunResult, _ checked: CheckedScenario) throws {
     if result.ended == "interrupted" { throw ExitStatus.interrupted.thrown }
-    let unexpected = result.violations.contains { !checked.expectsViolation($0.kind) }
+    let unexpected = result.violationsByKind.keys.contains { !checked.expectsViolation($0) }
     if unexpected { throw ExitStatus.ruleBroken.thrown }
     if result.expectations.contains(where: { !$0.held }) {
       throw ExitStatus.expectationFailed.thrown

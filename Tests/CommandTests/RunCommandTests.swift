@@ -116,6 +116,8 @@ private let sudoIsHere = FileManager.default.isExecutableFile(atPath: "/usr/bin/
   }
 
   @Test(arguments: [
+    ("explain slab", 64, "did you mean `slabs`?"), ("explain cache", 64, "`cache NAME`?"),
+    ("explain nonsense", 64, "topics: slabs, cache NAME, pcp"),
     ("run", 64, "SCENARIO"), ("run kmalloc-example --frobnicate", 64, "frobnicate"),
     ("run no-such-scenario", 66, "no-such-scenario"), ("run ./none.yaml", 66, "none.yaml"),
     ("run kmalloc-example --machine none.xml", 65, "none.xml"),

@@ -60,6 +60,15 @@ enum Recordings {
     expectSameText(ProcFiles.slabinfo(caches), recorded)
   }
 
+  /// Kernel: `list_add(&s->list, &slab_caches)`.
+  @Test func slabinfoBeginsWithTheNewestCache() throws {
+    var result = RunResult.sample()
+    result.caches.append(result.caches[0])
+    result.caches[1].name = "made-later"
+    let file = try #require(ProcFiles.all(of: result).first { $0.name == "slabinfo" })
+    #expect(try ProcReader.slabinfo(file.text).map(\.name) == ["made-later", "kmalloc-256"])
+  }
+
   // MARK: buddyinfo
 
   @Test func buddyinfoIsReadBack() throws {

@@ -33,12 +33,14 @@ import Testing
     "locks.0.wait_ns.mean", "locks.0.wait_ns.max", "locks.0.hold_ns.total",
     "locks.0.hold_ns.mean", "locks.0.hold_ns.max",
     "interrupts.device",
-    "violations.0.kind", "violations.0.cpu", "violations.0.time_ns", "violations.0.context",
+    "violation_count", "violations_by_kind.sleeping-in-atomic", "violations.0.kind",
+    "violations.0.cpu", "violations.0.time_ns", "violations.0.context",
     "violations.0.path", "violations.0.message",
     "expectations.0.text", "expectations.0.held", "expectations.0.value",
   ]) func hasTheContractsNames(_ path: String) throws {
     var result = RunResult.sample()
     result.violations = [RunResult.violation(cpu: 1, timeNs: 2.5)]
+    result.violationsByKind = ["sleeping-in-atomic": 1]
     result.expectations = [.init(text: "a", held: true, value: "b")]
     var value: Any = try parsed(result)
     for step in path.split(separator: ".") {

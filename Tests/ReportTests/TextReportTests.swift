@@ -97,6 +97,8 @@ func expectNarrow(_ text: String, sourceLocation: SourceLocation = #_sourceLocat
     #expect(text.contains("failed: p99(kfree) < 500ns: it is 610 ns"))
     #expect(text.contains("expectations  1 held, 1 failed"))
     #expect(!text.contains("violations == 0"))
+    result.expectations[1].value = RunResult.Expectation.unmeasured
+    #expect(TextReport.render(result).contains("failed: p99(kfree) < 500ns: nothing was measured"))
   }
 
   @Test func violationsReadLikeTheKernelsAndAlikeOnesAreSaidOnce() {
@@ -109,6 +111,37 @@ func expectNarrow(_ text: String, sourceLocation: SourceLocation = #_sourceLocat
     let text = TextReport.render(result)
     #expect(text.contains(Self.splat))
     #expect(text.contains("violations  2"))
+  }
+
+  @Test func violationsThatWereOnlyCountedAreNotSaidToBeShown() {
+    var result = RunResult.sample()
+    result.violations = (0..<50).map { RunResult.violation(cpu: $0 % 4, timeNs: 1) }
+    result.violationCount = 1252
+    let text = TextReport.render(result).replacing(/\s+/, with: " ")
+    #expect(
+      text.contains(
+        "1 252 violations in all: the first of each kind were kept, 50 together, and the others"
+          + " only counted"))
+    #expect(!text.contains("are shown"))
+  }
+
+  @Test func slowFreesOfTheSameCPUAreNotCalledRemote() {
+    var result = RunResult.sample()
+    result.caches[0].stats["free_remote_cpu"] = 12_000
+    result.caches[0].stats["free_remote_node"] = 0
+    let text = TextReport.render(result)
+    #expect(text.contains("Of frees to kmalloc-256 88.0 % took the slow path"))
+    #expect(!text.contains("on another CPU than the"))
+  }
+
+  @Test func aDrainThatDoesNotGetItsTurnIsSaid() {
+    var result = RunResult.sample()
+    result.vmalloc.lazyPages = 4 * result.vmalloc.lazyMaxPages
+    #expect(!TextReport.render(result).contains("drain_vmap_work"))
+    result.vmalloc.lazyPages = 5 * result.vmalloc.lazyMaxPages
+    let text = TextReport.render(result)
+    #expect(text.contains("245 760 lazy pages wait for a purge, 5 times lazy_max_pages"))
+    expectNarrow(text)
   }
 
   @Test func interruptedRunsAreMarked() {

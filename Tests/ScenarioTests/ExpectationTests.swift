@@ -1,3 +1,4 @@
+import Kernel
 import Testing
 
 @testable import Run
@@ -45,6 +46,7 @@ import Testing
       RunResult.Violation(
         kind: "double-free", cpu: cpu, timeNs: 1, context: "", path: [], message: "")
     }
+    result.violationsByKind = ["double-free": 120]
     result.caches.removeAll { !["kmalloc-64", "kmalloc-256"].contains($0.name) }
     for index in result.caches.indices {
       let isSmall = result.caches[index].name == "kmalloc-64"
@@ -67,7 +69,7 @@ import Testing
 
   /// An expectation, whether it holds of the result above, and the value shown.
   static let judged: [(String, Bool, String)] = [
-    ("violations == 0", false, "2"), ("violations.double-free >= 2", true, "2"),
+    ("violations == 0", false, "2"), ("violations.double-free > 50", true, "120"),
     ("violations.leak == 0", true, "0"), ("latency.kmalloc(64).p99 < 51ns", true, "50ns"),
     ("latency.kmalloc.max <= 7us", true, "7us"), ("latency.kmalloc.min == 10ns", true, "10ns"),
     ("latency.vmalloc.p99 < 1s", false, "nothing was measured"),
@@ -98,6 +100,16 @@ import Testing
     #expect(answer.held == held)
     #expect(answer.value == value)
     #expect(answer.text == text)
+  }
+
+  /// What `kmemu list counters` names can be expected, and has a value after any run.
+  @Test(arguments: VMStat.allCases) func everyListedCounterIsAResult(counter: VMStat) throws {
+    let text = "counters.\(counter.text) >= 0"
+    var runner = Runner(try check(Self.scenario + " []").get().plan)
+    runner.run(drain: { _ in }, shouldStop: { _, _ in false })
+    let answer = try expectation(text).evaluate(runner.result(wallS: 1))
+    #expect(answer.held, "\(answer)")
+    #expect(!counter.title.isEmpty && !counter.text.contains(where: \.isUppercase))
   }
 
   /// An expectation, its error, where it stands, and a part of what is said.

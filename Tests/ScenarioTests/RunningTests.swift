@@ -32,6 +32,31 @@ import Testing
     }
   }
 
+  /// Only some of a kind are kept, and all of them count.
+  @Test func violationsBeyondThoseKeptAreCounted() throws {
+    let text = """
+      scenario: 1
+      locks: [table]
+      threads:
+        - name: updater
+          on: first
+          loop:
+            - lock: table
+            - vmalloc: {size: 16KiB, as: a}
+            - unlock: table
+            - vfree: a
+      expect:
+        - violations.sleeping-in-atomic > 50
+        - violations.sleeping-in-atomic == violations
+      """
+    let (result, checked) = try run(text, "2ms")
+    #expect(result.violations.count == Complaints.keptMax)
+    #expect(result.violationCount > Complaints.keptMax)
+    #expect(result.violationsByKind == ["sleeping-in-atomic": result.violationCount])
+    for expectation in result.expectations { #expect(expectation.held, "\(expectation)") }
+    #expect(checked.expectsViolation("sleeping-in-atomic"))
+  }
+
   /// A kworker that waits for a mutex is given more work meanwhile: it has to go on waiting.
   @Test func workForAWaitingKworkerDoesNotWakeIt() throws {
     let text = try #require(Scenarios.bundled.first { $0.name == "vmalloc-shootdown" }).text

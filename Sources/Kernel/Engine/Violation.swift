@@ -55,5 +55,7 @@ package struct Complaints: Sendable {
   package var violations: [Violation] = []
   package var warnings: [Warning] = []
   package var violationCount = 0
+  /// All of each kind, kept or not.
+  package var countByKind: [Violation.Kind: Int] = [:]
   package var warningCount = 0
 }

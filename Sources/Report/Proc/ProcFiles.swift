@@ -12,7 +12,7 @@ package enum ProcFiles {
 
   package static func all(of result: RunResult) -> [File] {
     [
-      File(name: "slabinfo", text: slabinfo(result.caches)),
+      File(name: "slabinfo", text: slabinfo(result.caches.reversed())),
       File(name: "buddyinfo", text: buddyinfo(result.zones)),
       File(name: "zoneinfo", text: zoneinfo(result)),
       File(name: "vmallocinfo", text: vmallocinfo(result.vmalloc)),

@@ -3,6 +3,7 @@ import Run
 extension ProcFiles {
   /// `/proc/slabinfo`, version 2.1. Kernel: `print_slabinfo_header()`, `cache_show()`,
   /// mm/slab_common.c (6.12). SLUB has no tunables and does not tell shared from own slabs.
+  /// - Parameter caches: in the file's order, the newest first: `list_add(&s->list, &slab_caches)`.
   package static func slabinfo(_ caches: [RunResult.Cache]) -> String {
     var text = """
       slabinfo - version: 2.1

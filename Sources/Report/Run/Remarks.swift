@@ -11,6 +11,8 @@ struct Remarks {
   /// Frees on other CPUs, or on the slow path, from which a cache is worth one. Unit: percent.
   private static let remoteFreeShare = 5.0
   private static let slowFreeShare = 20.0
+  /// Lazy pages beyond so many times their limit tell of a drain that does not get its turn.
+  private static let lazyRatio = 4
   /// Below so many frees, shares say nothing.
   private static let freesMin: UInt64 = 100
   /// A longest wait so many times the mean one is odd, if there were enough of them.
@@ -27,7 +29,7 @@ struct Remarks {
   }
 
   var all: [String] {
-    failures + locks + frees + lines + calls + softirqs + idleness
+    failures + lazyPages + locks + frees + lines + calls + softirqs + idleness
   }
 
   private func share(_ category: TimeCategory) -> Double {
@@ -61,6 +63,16 @@ struct Remarks {
     return all
   }
 
+  private var lazyPages: [String] {
+    let (pages, most) = (result.vmalloc.lazyPages, result.vmalloc.lazyMaxPages)
+    guard most > 0, pages > Self.lazyRatio * most else { return [] }
+    return [
+      "\(Figures.count(pages)) lazy pages wait for a purge, \(Figures.count(pages / most)) times"
+        + " lazy_max_pages: drain_vmap_work is queued on the CPU that freed, and its kworker waits"
+        + " for a turn there behind threads that never sleep."
+    ]
+  }
+
   // MARK: Waiting
 
   private var locks: [String] {
@@ -87,10 +99,13 @@ struct Remarks {
       let (cpu, node, slow) = (
         share("free_remote_cpu"), share("free_remote_node"), share("free_slowpath")
       )
-      guard cpu >= Self.remoteFreeShare || slow >= Self.slowFreeShare else { return nil }
+      let slowly = "\(percent(slow)) took the slow path, which pays for the slab's line."
+      guard cpu >= Self.remoteFreeShare else {
+        return slow >= Self.slowFreeShare ? "Of frees to \(cache.name) \(slowly)" : nil
+      }
       let far = node > 0 ? ", \(percent(node)) on another node than the slab's" : ""
       return "\(percent(cpu)) of frees to \(cache.name) were on another CPU than the"
-        + " allocation\(far); \(percent(slow)) took the slow path, which pays for the slab's line."
+        + " allocation\(far); \(slowly)"
     }
   }
 

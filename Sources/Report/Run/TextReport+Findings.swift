@@ -68,9 +68,10 @@ extension TextReport {
     let (rows, rest) = shortened(groups, to: 5, of: "different violations")
     var splats = rows.map { splat($0.first, count: $0.count, cpus: $0.cpus) }
     if result.violations.count < result.violationCount {
-      splats.append(
-        "\(Figures.count(result.violationCount)) violations in all;"
-          + " the first \(result.violations.count) are shown\n")
+      let text =
+        "\(Figures.count(result.violationCount)) violations in all: the first of each kind were"
+        + " kept, \(Figures.count(result.violations.count)) together, and the others only counted"
+      splats.append(Figures.wrapped(text, indent: 2) + "\n")
     }
     return (splats + rest.map { $0 + "\n" }).joined(separator: "\n")
   }
@@ -100,7 +101,8 @@ extension TextReport {
     let failed = result.expectations.filter { !$0.held }
     var lines: [String] = []
     for expectation in isVerbose ? result.expectations : failed {
-      let text = "\(expectation.text): it is \(expectation.value)"
+      let isMeasured = expectation.value != RunResult.Expectation.unmeasured
+      let text = expectation.text + (isMeasured ? ": it is " : ": ") + expectation.value
       lines.append(expectation.held ? "held: " + text : paint.red("failed:") + " " + text)
     }
     lines = lines.map { Figures.wrapped($0, indent: 8) }

@@ -89,7 +89,8 @@ package struct Expectation: Sendable {
   /// Compares with what a run found.
   package func evaluate(_ result: RunResult) -> RunResult.Expectation {
     guard let one = left.value(result), let other = right.value(result) else {
-      return RunResult.Expectation(text: text, held: false, value: "nothing was measured")
+      return RunResult.Expectation(
+        text: text, held: false, value: RunResult.Expectation.unmeasured)
     }
     return RunResult.Expectation(
       text: text, held: comparison.holds(one, other),

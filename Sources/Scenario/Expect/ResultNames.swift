@@ -227,7 +227,7 @@ struct ResultNames {
   private func violations(_ kind: String, _ text: String) -> ResultName? {
     guard Violation.Kind(rawValue: kind) != nil else { return nil }
     return ResultName(text: text, dimension: .number, violationKind: kind) { result in
-      Double(result.violations.count { $0.kind == kind })
+      Double(result.violationsByKind[kind, default: 0])
     }
   }
 

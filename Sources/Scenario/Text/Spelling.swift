@@ -1,8 +1,8 @@
 /// Suggestions for what was misspelt.
-enum Spelling {
+package enum Spelling {
   /// The known word with the fewest edits (insert, delete, replace, swap of neighbours), if they
   /// are few for a word of this length.
-  static func nearest(to word: String, among known: [String]) -> String? {
+  package static func nearest(to word: String, among known: [String]) -> String? {
     guard word.unicodeScalars.count <= 64 else { return nil }
     let typed = Array(normal(word).unicodeScalars)
     guard !typed.isEmpty else { return nil }

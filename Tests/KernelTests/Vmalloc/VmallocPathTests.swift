@@ -267,8 +267,12 @@ private struct Rig: ~Copyable {
     #expect(rig.violations.last == .wrongFreeFunction)
     rig.vfree([start + 8])
     #expect(rig.violations.last == .badFree && rig.violations.count == 4)
+    rig.vfree([Address(0xffff_8880_0000_1040)])
+    #expect(rig.violations.last == .wrongFreeFunction)
+    #expect(
+      rig.machine.world.complaints.violations.last?.message.contains("Use kfree()") == true)
     rig.vfree([.null])
-    #expect(rig.violations.count == 4 && rig.lazy == 2)
+    #expect(rig.violations.count == 5 && rig.lazy == 2)
   }
 
   @Test func touchingMissesOncePerPageAndFlushesMakeItMissAgain() throws {

@@ -10,7 +10,6 @@ package struct AllocFlags: OptionSet, BitwiseCopyable, Hashable, Sendable {
 
   static let markMin = AllocFlags([])
   static let markLow = AllocFlags(rawValue: 1)
-  static let markHigh = AllocFlags(rawValue: 2)
   static let noWatermarks = AllocFlags(rawValue: 0x04)
   static let oom = AllocFlags(rawValue: 0x08)
   static let nonBlock = AllocFlags(rawValue: 0x10)

@@ -38,8 +38,6 @@ package struct BuddyWork: BitwiseCopyable, Equatable {
 /// `expand()`, `__free_one_page()` (mm/page_alloc.c, 6.12).
 /// Not modelled: guard pages, `page_reporting`, shuffling, capture by compaction.
 package struct FreeArea: BitwiseCopyable {
-  /// Kernel: `NR_PAGE_ORDERS`.
-  package static let orderCount = 11
   static let orderMax = 10
 
   private var lists: InlineArray<44, PageList>

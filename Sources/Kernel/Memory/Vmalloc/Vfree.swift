@@ -60,6 +60,7 @@ package enum Vfree: Path {
     }
     world.mightSleep(on: cpu, "vfree may sleep: free after the lock, or use vfree_atomic")
     guard address != .null else { return .return() }
+    guard world.vmalloc.isVmalloc(address) else { return complain(address, &world, cpu) }
     guard address.raw & 4095 == 0 else {
       world.complain(.badFree, "Trying to vfree() bad address \(hex(address))", on: cpu)
       return .return()
@@ -81,7 +82,10 @@ package enum Vfree: Path {
   private func complain(_ address: Address, _ world: inout World, _ cpu: CPUID) -> Step {
     let text = "Trying to vfree() nonexistent vm area \(hex(address))"
     if !world.vmalloc.isVmalloc(address) {
-      world.complain(.wrongFreeFunction, text + ": it is no vmalloc address", on: cpu)
+      world.complain(
+        .wrongFreeFunction,
+        text + ": it is no vmalloc address. Use kfree() for what kmalloc returned, or kvfree()"
+          + " where it may be either.", on: cpu)
     } else if world.vmalloc.isLazy(address.raw) {
       world.complain(.doubleFree, text + ": it was freed and waits for a purge", on: cpu)
     } else {
