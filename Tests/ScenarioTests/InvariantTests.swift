@@ -207,6 +207,9 @@ import Testing
         machine.world.slab.nodes[place].slabCount = 0
       }
     },
+    Damage("the count of all slabs", "slab: the count of all slabs") {
+      $0.world.slab.slabCount += 1
+    },
     Damage("a free object's link", "slab: ") { machine in
       for cpu in 0..<machine.world.slab.cpusUsed
       where machine.world.slab.cpus[cpu].freelist != Link.end {

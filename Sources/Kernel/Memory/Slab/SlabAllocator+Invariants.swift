@@ -9,11 +9,16 @@ extension SlabAllocator {
   package func checkInvariants() throws(BrokenInvariant) -> Int {
     // Where a slab was met: 0 nowhere yet, else one of the three places.
     var met = Buffer<UInt8>(max(slabsUsed, 1), 0)
+    var counted = 0
     for cache in names.indices.map({ CacheID($0) }) where layouts[cache.index].cpus >= 0 {
-      for node in 0..<nodeCount { try checkNodeList(cache, NodeID(node), &met) }
+      for node in 0..<nodeCount {
+        try checkNodeList(cache, NodeID(node), &met)
+        counted += Int(nodes[self.node(cache, NodeID(node))].slabCount)
+      }
       for cpu in 0..<cpuCount { try checkCPU(cache, CPUID(cpu), &met) }
     }
     try checkCounts(met)
+    try ensure(counted == slabCount, "slab: the count of all slabs is not that of all nodes")
     var taken = 0
     for id in 0..<slabsUsed where slabs[id].objects > 0 { taken += try checkObjects(ID(id)) }
     return taken
