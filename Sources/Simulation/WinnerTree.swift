@@ -45,6 +45,14 @@
     }
   }
 
+  /// The leaf that is earliest in that half, quarter, eighth (`rounds` 1, 2, 3) of the tree in which
+  /// `leaf` is. Whoever wins such a part comes soon.
+  @inlinable @inline(__always)
+  public func winner(near leaf: Int, rounds: Int) -> Int {
+    let place = (width &+ leaf) &>> max(width.trailingZeroBitCount &- rounds, 0)
+    return Int(truncatingIfNeeded: keys[place] & (1 &<< WinnerTree.leafBits &- 1))
+  }
+
   /// Sets the time of `leaf`. Complexity: O(log leaves), no data-dependent branch.
   @inlinable public mutating func set(_ leaf: Int, _ time: Instant) {
     let key = time.picoseconds &<< WinnerTree.leafBits | UInt64(truncatingIfNeeded: leaf)

@@ -55,12 +55,13 @@ package struct CPU: BitwiseCopyable {
   var since = Instant.zero
   /// The steps of this CPU so far, hashed in order.
   var fingerprint = Fingerprint()
+  /// In a turn: whose. The top frame says the same, but lies in another line of the host's cache.
+  var turn = Turn.ID.none
+  /// In a turn: the slot that the next one looks at first, for `prefetch`.
+  var nextSlot: Int32 = -1
   /// How many locks the running context held at each call that has not returned, four bits each,
   /// the last one lowest: a function must return holding what it was called with.
   var heldAtCalls: UInt128 = 0
-  /// In a turn: whose. The top frame says the same, but lies in another line of the host's cache.
-  var turn = Turn.ID.none
-
   // What is rarer. The record is two lines long, or the first would straddle.
 
   package internal(set) var current = TaskID.none

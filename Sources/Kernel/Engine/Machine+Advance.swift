@@ -81,20 +81,24 @@ extension Machine {
   /// Performs `step` now, or holds it until the queue has come to where this CPU ran ahead to.
   @inline(__always)
   private mutating func performInOrder(_ step: Step, on cpu: CPUID) -> Reply? {
-    if world.now == now { return perform(step, on: cpu) }
-    switch step {
-    case .ahead, .work, .run, .call: return perform(step, on: cpu)
-    case .return:
-      if frames[Int(world.cpus[cpu].top) &- 1].maySeeAhead,
-        world.cpus[cpu].top &- 1 > world.cpus[cpu].base
-      {
-        return perform(step, on: cpu)
-      }
-    default: break
+    guard world.now == now || mayPrecedeQueue(step, on: cpu) else {
+      contexts[cpu.context(world.cpus[cpu].depth)].held = step
+      schedule(cpu, at: world.now, .asking, as: world.cpus[cpu].category)
+      return nil
     }
-    contexts[cpu.context(world.cpus[cpu].depth)].held = step
-    schedule(cpu, at: world.now, .asking, as: world.cpus[cpu].category)
-    return nil
+    return perform(step, on: cpu)
+  }
+
+  /// Whether others see nothing of `step`: it computes, or goes between functions that do.
+  @inline(__always)
+  private func mayPrecedeQueue(_ step: Step, on cpu: CPUID) -> Bool {
+    switch step {
+    case .ahead, .work, .run, .call: return true
+    case .return:
+      let below = world.cpus[cpu].top &- 1
+      return below > world.cpus[cpu].base && frames[Int(below)].maySeeAhead
+    default: return false
+    }
   }
 
   /// How far `cpu` may run ahead of the queue: before anything that could reach it.

@@ -111,6 +111,8 @@ package struct SlotRef: BitwiseCopyable, Equatable, Sendable {
   let raw: Int16
   package init(_ index: Int) { raw = Int16(index) }
   package static var picked: SlotRef { SlotRef(-1) }
+  /// Others may fill or empty a picked slot: it is of a pool that all threads of a group choose from.
+  @inline(__always) var isShared: Bool { raw < 0 }
 }
 
 /// A random or fixed quantity: picoseconds or bytes, as its user says.

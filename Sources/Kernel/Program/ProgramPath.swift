@@ -4,8 +4,8 @@ import Simulation
 /// Runs a workload's code: the one path that is not a kernel function.
 ///
 /// It goes from op to op in no time until one asks the machine for something. An op that other
-/// CPUs may see (`pick`, `handOver`, `receive`) is done in the order of emulated time: after a call
-/// that ran ahead it first lets the queue catch up (`sync`).
+/// CPUs may see (of a picked slot, `handOver`, `receive`) is done in the order of emulated time:
+/// after a call that ran ahead it first lets the queue catch up (`sync`).
 package enum ProgramPath: Path {
   case go(ID<ProgramState.Activation>)
   /// A call that fills a slot is under way, or has answered.
@@ -68,12 +68,24 @@ package enum ProgramPath: Path {
       place = Int(world.program.code[here].next)
       switch op {
       case .work(let distribution):
+        let length = drawTime(distribution, id, &world)
+        if case .pick(let pick) = world.program.code[place].op {
+          // A choice reads nothing of others, so it is made now: the host can fetch the slot.
+          choose(Int(pick), id, &world)
+          place = Int(world.program.code[place].next)
+        }
+        world.cpus[cpu].nextSlot = world.program.activations.items[id].picked
         world.program.activations.items[id].place = Int32(truncatingIfNeeded: place)
-        return ask(.run(drawTime(distribution, id, &world)), then: .go(id))
+        return ask(.run(length), then: .go(id))
       case .jump(let target): place = Int(target)
-      case .pick(let pick):
-        if world.isAhead { return again(id, here, &world) }
-        choose(Int(pick), id, &world)
+      case .pick(let pick): choose(Int(pick), id, &world)
+      case .whenFull(let slot, _) where slot.isShared && world.isAhead,
+        .whenEmpty(let slot, _) where slot.isShared && world.isAhead,
+        .allocate(_, let slot) where slot.isShared && world.isAhead,
+        .free(_, let slot, _) where slot.isShared && world.isAhead,
+        .touch(let slot, _, _) where slot.isShared && world.isAhead,
+        .forget(let slot) where slot.isShared && world.isAhead:
+        return again(id, here, &world)
       case .whenFull(let slot, let otherwise):
         if !isFull(slot, id, world, cpu) { place = Int(otherwise) }
       case .whenEmpty(let slot, let otherwise):
@@ -177,6 +189,12 @@ extension ProgramState {
 }
 
 extension World {
+  /// Asks the host for what the next turn on `cpu` reads first.
+  @inline(__always) func prefetchTurn(of cpu: CPUID) {
+    program.activations.items.prefetch(cpus[cpu].turn.index)
+    program.slots.prefetch(Int(cpus[cpu].nextSlot))
+  }
+
   /// Whether the running CPU is past its turn in the queue.
   @inline(__always) var isAhead: Bool { now != queueTime }
 
