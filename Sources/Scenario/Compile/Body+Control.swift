@@ -24,7 +24,6 @@ extension Body {
       Pick(
         slot: SlotRef(pool.index), count: Int32(pool.count), own: Int32(own), next: Int32(next)))
     hasPicked = true
-    noteOrder()
     return false
   }
 
@@ -41,9 +40,7 @@ extension Body {
     }
     guard let then = fields["then"], let slot = slot(tree, full == nil ? "`empty`" : "`full`")
     else { return false }
-    catchUp(before: slot)
     let test = emit(.end)
-    let before = (isInOrder, hasFilledPicked)
     var takesTime = inner(then, "`then`")
     var otherwise = here
     if let other = fields["else"] {
@@ -51,10 +48,7 @@ extension Body {
       otherwise = here
       let isShared = slot == .picked
       let opposite = isShared ? emit(.end) : nil
-      let after = (isInOrder, hasFilledPicked)
-      (isInOrder, hasFilledPicked) = before
       let alsoTakes = inner(other, "`else`")
-      (isInOrder, hasFilledPicked) = (isInOrder && after.0, hasFilledPicked || after.1)
       takesTime = takesTime && alsoTakes && !isShared
       builder.program.code[skip] = .jump(Int32(here))
       if let opposite {
@@ -115,8 +109,6 @@ extension Body {
     let depth = Int16(repeatDepth)
     emit(.repeatBegin(depth: depth, count: Int32(times)))
     let begin = here
-    // A round begins where the one before it ended.
-    (isInOrder, hasFilledPicked) = (false, true)
     repeatDepth += 1
     let takesTime = inner(steps, "`do`")
     repeatDepth -= 1

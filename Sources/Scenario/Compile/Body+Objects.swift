@@ -82,9 +82,7 @@ extension Body {
         count: isNothing ? 1 : count,
         gfp: kind.zeroes ? gfp.union(.zero) : gfp, place: place, cache: Int32(cache ?? -1),
         operation: builder.operation("\(name)(\(label))", span)))
-    catchUp(before: slot, fills: true)
     emit(.allocate(Int32(index), into: slot))
-    isInOrder = false
     onFailure(fields["on-failure"], .allocation(index), byDefault: "continue")
     noteFilled(target.text, slot, kind.free, cache: cache)
     return true
@@ -118,16 +116,13 @@ extension Body {
         name += "(\(builder.program.caches[known].name))"
       }
     }
-    catchUp(before: slot)
     emit(.free(api, slot, operation: builder.operation(name, span)))
-    isInOrder = false
     noteEmptied(slot)
     return false
   }
 
   func forget(_ fields: Tree) -> Bool {
     guard let tree = fields["object"], let slot = slot(tree, "`object`") else { return false }
-    catchUp(before: slot)
     emit(.forget(slot))
     noteEmptied(slot)
     return false
@@ -145,9 +140,7 @@ extension Body {
       return false
     }
     let operation = builder.operation("touch", span)
-    catchUp(before: slot)
     emit(.touch(slot, stride: Int32(stride), operation: operation))
-    isInOrder = false
     return false
   }
 
@@ -161,7 +154,6 @@ extension Body {
     case "kmem_cache_shrink": emit(.cacheShrink(Int32(cache), operation: operation))
     default: emit(.cacheDestroy(Int32(cache), operation: operation))
     }
-    isInOrder = false
     return true
   }
 
@@ -204,7 +196,6 @@ extension Body {
         group: receiver.group, slots: slots, otherwise: -1,
         operation: Int(builder.operation("hand_over", span))))
     emit(.handOver(Int32(index)))
-    noteOrder()
     onFailure(fields["on-failure"], .handOver(index), byDefault: "drop")
     for slot in slots { noteEmptied(slot) }
     return true

@@ -96,11 +96,9 @@ extension Body {
     case "preempt_enable": return enable(.preemption, word, tree)
     case "vm_unmap_aliases":
       emit(.vmUnmapAliases(operation: builder.operation(word, tree.span)))
-      isInOrder = false
       return true
     case "drain_all_pages":
       emit(.drainAllPages(operation: builder.operation(word, tree.span)))
-      isInOrder = false
       return true
     default:
       guard let step = Words.step(word) else {
@@ -142,7 +140,6 @@ extension Body {
     guard let time = builder.time(tree, "`\(name)`") else { return false }
     let place = builder.place(of: time)
     emit(name == "work" ? .work(distribution: place) : .sleep(distribution: place))
-    noteOrder()
     switch time {
     case .constant(let length): return length > 0
     case .uniform(_, let through): return through > 0

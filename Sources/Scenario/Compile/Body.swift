@@ -50,11 +50,6 @@ final class Body {
   var repeatDepth = 0
   var raised: Set<SoftIRQ> = []
   var hasPicked = false
-  /// Whether the thread is sure to be in the order of emulated time here: after a call it may have
-  /// run ahead.
-  var isInOrder = false
-  /// Whether what was put into a picked slot since may still lie ahead of that order.
-  var hasFilledPicked = true
 
   var reading: Reading { builder.reading }
   var findings: Findings { builder.findings }
@@ -70,24 +65,6 @@ final class Body {
     builder.program.code.append(op)
     return builder.program.code.count - 1
   }
-
-  // MARK: Order
-
-  /// Comes before an op that other threads can see the effect of, or that sees theirs: a picked
-  /// slot's. A wait of no time lets the queue catch up.
-  func catchUp(before slot: SlotRef, fills: Bool = false) {
-    let isNeeded = slot == .picked && !isInOrder || fills && hasFilledPicked && hasPools
-    if isNeeded {
-      emit(.work(distribution: builder.place(of: .constant(0))))
-      noteOrder()
-    }
-    if fills, slot == .picked { hasFilledPicked = true }
-  }
-
-  /// An op that passes the queue.
-  func noteOrder() { (isInOrder, hasFilledPicked) = (true, false) }
-
-  private var hasPools: Bool { slots.contains { $0.value.isPool } }
 
   // MARK: Slots
 
@@ -194,13 +171,10 @@ final class Body {
 
   /// Reads an inner list: what is held around it stays held.
   func inner(_ tree: Tree, _ what: String) -> Bool {
-    let (outer, outerFilled, before) = (outerHeld, filled, (isInOrder, hasFilledPicked))
+    let (outer, outerFilled) = (outerHeld, filled)
     outerHeld += held
     let takesTime = steps(tree, what)
     outerHeld = outer
-    // Where branches meet, what holds for all of them: nothing that one of them undid.
-    let after = (isInOrder, hasFilledPicked)
-    (isInOrder, hasFilledPicked) = (before.0 && after.0, before.1 || after.1)
     // What one branch filled may be there or not: an exit asks each slot before it frees.
     for object in outerFilled where !filled.contains(where: { $0.slot == object.slot }) {
       filled.append(object)
@@ -233,8 +207,6 @@ final class Body {
       }
     }
     for object in exit.objects {
-      isInOrder = false
-      catchUp(before: object.slot)
       emit(.whenFull(object.slot, otherwise: Int32(here + 2)))
       let span = Span(SourceText(name: name, text: ""), 1, 1)
       let operation = builder.operation(object.operation, span)
