@@ -10,6 +10,8 @@ package typealias LockID = ID<Lock>
 package struct Lock: BitwiseCopyable {
   package let name: Int32
   package let lockClass: LockClass
+  /// Lockdep's class: that of `lockClass`, but one of its own for a lock of the workload.
+  let order: UInt8
   let line: LineID
   /// The context that has it; for a mutex, that of its task.
   package internal(set) var holder = ContextID.none
@@ -48,16 +50,24 @@ package struct Locks: ~Copyable {
   var after: Buffer<UInt64>
   var takenInHardIRQ: UInt64
   var takenWithIRQsOn: UInt64
+  /// Classes whose irq use was reported.
+  private var reportedUse: UInt64
+  /// What each context spins for, from asking to handing over.
+  var awaited: Buffer<LockID>
+  /// The next lock of the workload gets this class; the last one is shared by all after it.
+  private var nextOrder: UInt8
   package private(set) var names: LockNames
 
   init(contextCount: Int) {
-    let blank = Lock(name: 0, lockClass: .workload, line: .none)
+    let blank = Lock(name: 0, lockClass: .workload, order: 0, line: .none)
     locks = Pool(capacity: 256, blank: blank)
     next = Buffer(contextCount, .none)
     held = Buffer(contextCount * Locks.heldMax, .none)
     heldCount = Buffer(contextCount, 0)
     after = Buffer(64, 0)
-    (takenInHardIRQ, takenWithIRQsOn) = (0, 0)
+    (takenInHardIRQ, takenWithIRQsOn, reportedUse) = (0, 0, 0)
+    awaited = Buffer(contextCount, .none)
+    nextOrder = UInt8(LockClass.allCases.count)
     names = LockNames()
   }
 
@@ -68,6 +78,8 @@ package struct Locks: ~Copyable {
     heldCount = other.heldCount.clone()
     after = other.after.clone()
     (takenInHardIRQ, takenWithIRQsOn) = (other.takenInHardIRQ, other.takenWithIRQsOn)
+    (reportedUse, nextOrder) = (other.reportedUse, other.nextOrder)
+    awaited = other.awaited.clone()
     names = other.names
   }
   func clone() -> Locks { Locks(cloning: self) }
@@ -77,7 +89,12 @@ package struct Locks: ~Copyable {
     _ lockClass: LockClass, name: String, lines: inout CacheLines, node: Int = 0
   ) -> LockID {
     let line = lines.make(node: node)
-    return locks.take(Lock(name: names.add(name), lockClass: lockClass, line: line))
+    var order = lockClass.rawValue
+    if lockClass == .workload {
+      order = nextOrder
+      nextOrder = min(nextOrder + 1, 63)
+    }
+    return locks.take(Lock(name: names.add(name), lockClass: lockClass, order: order, line: line))
   }
 
   /// Gives a lock back that nobody holds.
@@ -122,6 +139,7 @@ package struct Locks: ~Copyable {
   /// Joins the queue of `lock`.
   mutating func wait(for lock: LockID, _ waiter: ContextID) {
     locks.items[lock].contended += 1
+    awaited[waiter.index] = lock
     next[waiter.index] = .none
     if locks.items[lock].first.isNone {
       locks.items[lock].first = waiter
@@ -138,6 +156,7 @@ package struct Locks: ~Copyable {
     let heir = locks.items[lock].first
     guard !heir.isNone else { return heir }
     locks.items[lock].first = next[heir.index]
+    awaited[heir.index] = .none
     own(lock, heir, at: now)
     return heir
   }
@@ -165,39 +184,62 @@ package struct Locks: ~Copyable {
     if length > locks.items[lock].waitMax { locks.items[lock].waitMax = length }
   }
 
-  /// Lockdep's rules for taking `lock` now. Returns: the rule that it breaks, seen for the first
-  /// time for this pair of classes.
+  /// What lockdep has to say about taking a lock.
+  package enum Finding { case order, irqUse }
+
+  /// Lockdep's rules for taking `lock` now; one who only tries cannot wait, so his being in a hardirq
+  /// is no use of it. Returns: the rule that it breaks, seen for the first time for this pair of
+  /// classes, or this class.
   @inline(__always)
   mutating func check(
     _ lock: LockID, by taker: ContextID, irqsOn: Bool, inHardIRQ: Bool
-  ) -> Violation.Kind? {
-    let bit: UInt64 = 1 << UInt64(locks.items[lock].lockClass.rawValue)
+  ) -> Finding? {
+    let bit: UInt64 = 1 << UInt64(locks.items[lock].order)
     if inHardIRQ { takenInHardIRQ |= bit } else if irqsOn { takenWithIRQsOn |= bit }
+    if takenInHardIRQ & takenWithIRQsOn & bit & ~reportedUse != 0 {
+      reportedUse |= bit
+      return .irqUse
+    }
     guard heldCount[taker.index] != 0 else { return nil }
     return checkOrder(lock, taker, bit)
   }
 
   private mutating func checkOrder(
     _ lock: LockID, _ taker: ContextID, _ bit: UInt64
-  ) -> Violation.Kind? {
-    var broken: Violation.Kind?
-    let mine = Int(locks.items[lock].lockClass.rawValue)
+  ) -> Finding? {
+    var broken: Finding?
+    let mine = Int(locks.items[lock].order)
     for place in 0..<Int(heldCount[taker.index]) {
-      let other = locks.items[held[taker.index * Locks.heldMax + place]].lockClass.rawValue
+      let other = locks.items[held[taker.index * Locks.heldMax + place]].order
       guard Int(other) != mine, after[Int(other)] & bit == 0 else { continue }
-      if after[mine] & 1 << UInt64(other) != 0 { broken = .lockOrder }
+      if after[mine] & 1 << UInt64(other) != 0 { broken = .order }
       after[Int(other)] |= bit
     }
     return broken
   }
 
-  /// Forgets how often and how long; who holds and waits stays.
+  /// Books holds that go on at `end`, as far as they have come.
+  mutating func settleHolds(at end: Instant) {
+    for index in 0..<locks.highWater where !locks.items[LockID(index)].holder.isNone {
+      let lock = LockID(index)
+      let since = locks.items[lock].acquiredAt
+      guard since < end else { continue }
+      locks.items[lock].holdTotal += end - since
+      locks.items[lock].holdMax = max(locks.items[lock].holdMax, end - since)
+      locks.items[lock].acquiredAt = end
+    }
+  }
+
+  /// Forgets how often and how long; who holds and waits stays, and who waits counts as doing so.
   mutating func resetStatistics() {
     for index in 0..<locks.highWater {
       let lock = LockID(index)
       (locks[lock].acquisitions, locks[lock].contended) = (0, 0)
       (locks[lock].waitTotal, locks[lock].waitMax) = (.zero, .zero)
       (locks[lock].holdTotal, locks[lock].holdMax) = (.zero, .zero)
+    }
+    for context in 0..<awaited.count where !awaited[context].isNone {
+      locks.items[awaited[context]].contended += 1
     }
   }
 

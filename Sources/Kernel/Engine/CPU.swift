@@ -127,6 +127,8 @@ package struct Context: BitwiseCopyable {
   var heldAtCalls: UInt128 = 0
   /// Since when it waits for a lock.
   var waitingSince = Instant.zero
+  /// Spins where it would sleep, since it must not; the complaint was made.
+  var polls = false
 }
 
 extension CPUID {

@@ -82,6 +82,7 @@ extension Machine {
     // Above a task begins the CPU's own interrupt stack.
     let base = below == 0 ? Int32(cpu.index * CPU.framesMax - 1) : world.cpus[cpu].top
     contexts[context].level = level
+    contexts[context].polls = false
     contexts[context].base = base
     (world.cpus[cpu].top, world.cpus[cpu].base) = (base, base)
     world.cpus[cpu].heldAtCalls = 0

@@ -8,7 +8,7 @@ extension Machine {
     if world.locks.locks.items[lock].lockClass.isMutex { return acquireMutex(lock, on: cpu) }
     mask(irqs, on: cpu)
     let context = cpu.context(world.cpus[cpu].depth)
-    check(lock, context)
+    check(lock, context, isSure: true)
     if world.locks.take(lock, by: context, at: now) {
       claim(lock, on: cpu)
     } else {
@@ -23,18 +23,26 @@ extension Machine {
     world.cpus[cpu].preemptCount.add(PreemptCount.preemption)
   }
 
+  /// - Parameter isSure: whether the taker waits for the lock if he must.
   @inline(__always)
-  private mutating func check(_ lock: LockID, _ context: ContextID) {
+  private mutating func check(_ lock: LockID, _ context: ContextID, isSure: Bool) {
     let cpu = context.cpu
     let broken = world.locks.check(
       lock, by: context, irqsOn: world.cpus[cpu].irqsOff == 0,
-      inHardIRQ: world.cpus[cpu].preemptCount.inHardIRQ)
+      inHardIRQ: isSure && world.cpus[cpu].preemptCount.inHardIRQ)
     if let broken { complainOfLock(broken, lock, cpu) }
   }
 
-  private mutating func complainOfLock(_ kind: Violation.Kind, _ lock: LockID, _ cpu: CPUID) {
-    world.complain(
-      kind, "\(world.locks.name(of: lock)) is taken in both orders with a lock held here", on: cpu)
+  private mutating func complainOfLock(_ broken: Locks.Finding, _ lock: LockID, _ cpu: CPUID) {
+    let name = world.locks.name(of: lock)
+    let message =
+      switch broken {
+      case .order: "\(name) is taken in both orders with a lock held here"
+      case .irqUse:
+        "inconsistent lock state: \(name) is taken in a hardirq, and elsewhere with interrupts on. "
+          + "Take it with interrupts off everywhere"
+      }
+    world.complain(.lockOrder, message, on: cpu)
     completeComplaints(on: cpu)
   }
 
@@ -52,13 +60,12 @@ extension Machine {
   @inline(never)
   private mutating func wait(for lock: LockID, _ waiter: ContextID) {
     let cpu = waiter.cpu
-    let holder = world.locks.locks[lock].holder
-    if holder.cpu == cpu {
-      world.complain(
+    if world.locks.locks[lock].holder.cpu == cpu {
+      stop(
         .selfDeadlock, "CPU \(cpu.index) waits for \(world.locks.name(of: lock)), which it holds",
-        on: cpu)
-      completeComplaints(on: cpu)
-      world.isStopped = true
+        cpu)
+    } else if let ring = ring(from: lock, to: cpu) {
+      stop(.deadlock, ring, cpu)
     }
     world.locks.wait(for: lock, waiter)
     contexts[waiter].waitingSince = now
@@ -67,11 +74,52 @@ extension Machine {
     schedule(cpu, at: .never, .queuedForLock, as: .lockWait)
   }
 
+  /// Ends the run: nobody could go on.
+  private mutating func stop(_ kind: Violation.Kind, _ message: String, _ cpu: CPUID) {
+    world.complain(kind, message, on: cpu)
+    completeComplaints(on: cpu)
+    world.isStopped = true
+  }
+
+  /// Follows who waits for whom from the holder of `lock`. Returns: the ring in words if it leads
+  /// back to `cpu`. A holder waits for what a context of its CPU from his own up spins for; what an
+  /// interrupt has put above that comes to an end.
+  private func ring(from lock: LockID, to cpu: CPUID) -> String? {
+    var (links, wanted, waiter) = ([String](), lock, cpu)
+    for _ in 0..<cpuCount {
+      let holder = world.locks.locks[wanted].holder
+      guard !holder.isNone else { return nil }
+      links.append(
+        "CPU \(waiter.index) waits for \(world.locks.name(of: wanted)), which CPU "
+          + "\(holder.cpu.index) holds")
+      if holder.cpu == cpu { return links.joined(separator: "; ") }
+      waiter = holder.cpu
+      wanted = .none
+      for depth in holder.depth...max(holder.depth, world.cpus[waiter].depth) {
+        let awaited = world.locks.awaited[waiter.context(depth).index]
+        if !awaited.isNone { wanted = awaited }
+      }
+      guard !wanted.isNone else { return nil }
+    }
+    return nil
+  }
+
+  /// Books waits and holds that go on at `end`, as far as they have come.
+  mutating func settleLocks(at end: Instant) {
+    world.locks.settleHolds(at: end)
+    for index in 0..<world.locks.awaited.count where !world.locks.awaited[index].isNone {
+      let since = contexts[ContextID(index)].waitingSince
+      guard since < end else { continue }
+      world.locks.noteWait(world.locks.awaited[index], end - since)
+      contexts[ContextID(index)].waitingSince = end
+    }
+  }
+
   mutating func tryAcquire(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) {
     let context = cpu.context(world.cpus[cpu].depth)
     if world.locks.take(lock, by: context, at: now) {
       mask(irqs, on: cpu)
-      check(lock, context)
+      check(lock, context, isSure: false)
       world.cpus[cpu].answer = .yes
       return claim(lock, on: cpu)
     }
@@ -125,12 +173,19 @@ extension Machine {
 
   private mutating func acquireMutex(_ lock: LockID, on cpu: CPUID) -> Reply? {
     let context = cpu.context(world.cpus[cpu].depth)
-    world.mightSleep(on: cpu, "a mutex may only be taken where the task may sleep")
-    if world.hasComplaint { completeComplaints(on: cpu) }
-    check(lock, context)
+    if !contexts[context].polls {
+      world.mightSleep(on: cpu, "a mutex may only be taken where the task may sleep")
+      if world.hasComplaint { completeComplaints(on: cpu) }
+      check(lock, context, isSure: true)
+    }
     if world.locks.take(lock, by: context, at: now) {
+      contexts[context].polls = false
       world.locks.locks[lock].holderTask = world.cpus[cpu].current
       claim(lock, on: cpu)
+      return nil
+    }
+    guard world.cpus[cpu].maySleep else {
+      pollMutex(lock, context)
       return nil
     }
     world.locks.joinMutex(lock, world.cpus[cpu].current, &world.tasks, at: now)
@@ -140,6 +195,26 @@ extension Machine {
     }
     switchAway(from: cpu, pausing: .ready(at: now), nextState: .blocked)
     return nil
+  }
+
+  /// Who must not sleep and finds a mutex taken asks for it again and again. Linux calls the
+  /// scheduler all the same, from where it must not be called, and what comes of that is undefined.
+  private mutating func pollMutex(_ lock: LockID, _ context: ContextID) {
+    let cpu = context.cpu
+    if !contexts[context].polls {
+      contexts[context].polls = true
+      let name = world.locks.name(of: lock)
+      if world.locks.locks[lock].holderTask == world.cpus[cpu].current {
+        stop(.selfDeadlock, "CPU \(cpu.index) waits for \(name), which the task below holds", cpu)
+      } else {
+        world.complain(
+          .schedulingWhileAtomic, "\(name) is taken and the task may not sleep to wait for it",
+          on: cpu)
+        completeComplaints(on: cpu)
+      }
+    }
+    contexts[context].held = .acquire(lock)
+    schedule(cpu, at: now + costs[.contextSwitch], .asking, as: .lockWait)
   }
 
   private mutating func releaseMutex(_ lock: LockID, on cpu: CPUID) -> Reply? {

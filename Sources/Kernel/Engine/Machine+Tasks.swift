@@ -189,10 +189,8 @@ extension Machine {
   mutating func block(on cpu: CPUID) -> Reply? {
     let task = world.cpus[cpu].current
     guard world.cpus[cpu].depth == 0, !world.cpus[cpu].preemptCount.inAtomic else {
-      world.complain(
-        .schedulingWhileAtomic, "the CPU may not sleep here; the sleep was left out", on: cpu)
-      completeComplaints(on: cpu)
-      return Reply.none
+      stayAwake(costs[.contextSwitch], on: cpu)
+      return nil
     }
     if world.tasks.all[task].wakeIsPending {
       world.tasks.all[task].wakeIsPending = false
@@ -203,8 +201,27 @@ extension Machine {
   }
 
   mutating func sleep(_ length: Duration, on cpu: CPUID) -> Reply? {
+    guard world.cpus[cpu].depth == 0, !world.cpus[cpu].preemptCount.inAtomic else {
+      stayAwake(length, on: cpu)
+      return nil
+    }
     push(.wake(world.cpus[cpu].current), at: now + length)
     return block(on: cpu)
+  }
+
+  /// Who must not sleep spins instead, so that time goes on for him who asks again and again. Said
+  /// once a context. Linux calls the scheduler all the same, and what comes of that is undefined.
+  private mutating func stayAwake(_ length: Duration, on cpu: CPUID) {
+    let context = cpu.context(world.cpus[cpu].depth)
+    if !contexts[context].polls {
+      contexts[context].polls = true
+      world.complain(
+        .schedulingWhileAtomic, "the CPU may not sleep here; it spins instead", on: cpu)
+      completeComplaints(on: cpu)
+    }
+    let end = now + length
+    mix(cpu, end, 14)
+    schedule(cpu, at: end, .indivisible, as: .lockWait)
   }
 
   /// Wakes a task from a step of `cpu`: its CPU learns at once, or by a reschedule interrupt.

@@ -171,6 +171,7 @@ package struct Machine: ~Copyable {
       world.accounting.unbook(since - end, .interrupt, .handle_irq)
       world.cpus[cpu].since = end
     }
+    settleLocks(at: end)
   }
 
   /// How far the CPU has come that is furthest ahead. Complexity: O(CPUs).

@@ -32,6 +32,7 @@ extension ProgramPath {
     _ cpu: CPUID
   ) -> Step? {
     let place = world.program.index(of: slot, id)
+    if !slot.isShared { world.program.notes[place].freed = .null }
     world.program.activations.items[id].began = world.now
     guard world.program.allocations[Int(op)].isPlain else {
       return allocateElse(op, place, id, &world, cpu)
@@ -172,7 +173,8 @@ extension ProgramPath {
     _ world: inout World, _ cpu: CPUID
   ) -> Step? {
     let place = world.program.index(of: slot, id)
-    let address = world.program.take(place, at: world.turn(of: cpu))
+    var address = world.program.take(place, at: world.turn(of: cpu))
+    if !slot.isShared { world.program.noteFreed(place, &address) }
     world.program.activations.items[id].began = world.now
     guard api == .kfree else {
       return freeElse(api, place, address, .calling(id, operation: operation), &world)
@@ -216,7 +218,10 @@ extension ProgramPath {
     case .touch(let slot, let stride, let operation):
       let place = world.program.index(of: slot, id)
       let address = world.program.address(in: place, at: world.turn(of: cpu))
-      guard !address.isZeroOrNull else { return nil }
+      guard !address.isZeroOrNull else {
+        world.complainOfStaleTouch(world.program.notes[place].freed, on: cpu)
+        return nil
+      }
       let noted = Int(world.program.note(of: place, address).size)
       let size = noted > 0 ? noted : world.slab.size(of: address)
       let touch = TouchMemory.start(
@@ -242,6 +247,15 @@ extension ProgramPath {
 }
 
 extension World {
+  /// Reports a use of what was freed, if anything was.
+  mutating func complainOfStaleTouch(_ freed: Address, on cpu: CPUID) {
+    guard !freed.isZeroOrNull else { return }
+    complain(
+      .useAfterFree,
+      "\(freed.text) was freed and is used again. Set the pointer to NULL after the "
+        + "free, and free what others may use only when they are done.", on: cpu)
+  }
+
   /// The node that an allocation asks for.
   func resolve(_ place: Allocation.Place, _ stream: inout RandomStream, on cpu: CPUID) -> NodeID {
     switch place {
@@ -262,6 +276,12 @@ extension ProgramState {
   @inline(__always)
   func address(in place: Int, at turn: UInt64) -> Address {
     isBeingFilled(slots[place], place, at: turn) ? .null : slots[place].address
+  }
+
+  /// A free through a slot of `address`, if it held one; if not, it is once more of what was freed
+  /// through it last.
+  mutating func noteFreed(_ place: Int, _ address: inout Address) {
+    if address == .null { address = notes[place].freed } else { notes[place].freed = address }
   }
 
   /// Empties a slot. Returns: what it held; a slot that is being filled stays so.

@@ -72,7 +72,7 @@ extension ProgramState {
 
 extension World {
   mutating func traceHandler(_ source: UInt8, on cpu: CPUID) {
-    guard probe.isOn else { return }
+    guard probe.isOn, Int(source) < program.sources.count else { return }
     let name = TraceNames.index(of: program.sources[Int(source)].name)
     trace(.irqHandlerEntry, on: cpu, a: UInt64(source), b: name)
   }

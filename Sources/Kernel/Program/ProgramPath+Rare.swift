@@ -14,7 +14,9 @@ extension ProgramPath {
       world.program.activations[id].stream = stream
       return ask(.sleep(Duration(picoseconds: length)), then: .go(id))
     case .forget(let slot):
-      _ = world.program.take(world.program.index(of: slot, id), at: world.turn(of: cpu))
+      let forgotten = world.program.index(of: slot, id)
+      _ = world.program.take(forgotten, at: world.turn(of: cpu))
+      world.program.notes[forgotten].freed = .null
     case .choose(let choice): jump(id, to: draw(Int(choice), id, &world), &world)
     case .repeatBegin(let depth, let count):
       world.program.activations[id].loops[Int(depth)] = count
@@ -140,6 +142,7 @@ extension ProgramState {
       let slot = index(of: handOver.slots[place], id)
       message.slots[place] = Slot(take(slot, at: turn))
       message.notes[place] = notes[slot]
+      message.notes[place].freed = .null
     }
     message.count = handOver.count
     let mail = messages.take(message)

@@ -78,10 +78,12 @@ package enum ProgramPath: Path {
         world.program.activations.items[id].place = Int32(truncatingIfNeeded: place)
         return ask(.run(length), then: .go(id))
       case .jump(let target): place = Int(target)
+      case .pick where world.hasFilledAhead(id): return again(id, here, &world)
       case .pick(let pick): choose(Int(pick), id, &world)
       case .whenFull(let slot, _) where slot.isShared && world.isAhead,
         .whenEmpty(let slot, _) where slot.isShared && world.isAhead,
-        .allocate(_, let slot) where slot.isShared && world.isAhead,
+        .allocate(_, let slot)
+      where slot.isShared && world.isAhead || world.hasFilledAhead(id),
         .free(_, let slot, _) where slot.isShared && world.isAhead,
         .touch(let slot, _, _) where slot.isShared && world.isAhead,
         .forget(let slot) where slot.isShared && world.isAhead:
@@ -193,6 +195,13 @@ extension World {
   @inline(__always) func prefetchTurn(of cpu: CPUID) {
     program.activations.items.prefetch(cpus[cpu].turn.index)
     program.slots.prefetch(Int(cpus[cpu].nextSlot))
+  }
+
+  /// Whether the running CPU filled a picked slot past its turn: an activation knows but one slot that
+  /// others do not see yet.
+  @inline(__always) func hasFilledAhead(_ id: ID<ProgramState.Activation>) -> Bool {
+    isAhead
+      && program.activations.items[id].filling == program.activations.items[id].picked
   }
 
   /// Whether the running CPU is past its turn in the queue.

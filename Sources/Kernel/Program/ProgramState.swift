@@ -28,6 +28,9 @@ package struct ProgramState: ~Copyable {
   package struct SlotNote: BitwiseCopyable {
     /// The object that it speaks of; a note of another one is stale.
     package var address = Address.null
+    /// What was freed through the slot and nothing put into it since: the pointer that a careless
+    /// driver would free or use again. Null for slots of a pool, whose users ask if they are full.
+    var freed = Address.null
     /// Unit: bytes.
     package var size: UInt32 = 0
     package var cache: Int16 = -1

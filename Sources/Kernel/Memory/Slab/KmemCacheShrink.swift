@@ -97,6 +97,8 @@ package enum KmemCacheShrink: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let cache):
+      // Kernel: `flush_all()` takes `cpus_read_lock()`, which may sleep.
+      world.mightSleep(on: cpu, "kmem_cache_shrink() may sleep; call it from a task or a work item")
       guard world.slab.caches[cache].state == .live, world.slab.layouts[cache.index].cpus >= 0
       else {
         return .return(.number(0))
