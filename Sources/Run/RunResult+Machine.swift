@@ -152,7 +152,10 @@ extension RunResult {
   }
 
   private static func violations(of machine: borrowing Machine) -> [Violation] {
-    machine.world.complaints.violations.map {
+    // A CPU that ran ahead reported before one that is behind it in the queue.
+    machine.world.complaints.violations.sorted {
+      ($0.time, $0.cpu) < ($1.time, $1.cpu)
+    }.map {
       Violation(
         kind: $0.kind.rawValue, cpu: $0.cpu, timeNs: nanoseconds($0.time), context: $0.context,
         path: $0.path, message: $0.message)

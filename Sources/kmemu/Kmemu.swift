@@ -24,6 +24,7 @@ struct Kmemu: ParsableCommand {
 
   static func main() {
     Console.ignoreBrokenPipes()
+    Replay.arm()
     self.main(nil)
   }
 }

@@ -12,8 +12,8 @@ enum Replay {
     CommandLine.arguments.map(quoted).joined(separator: " ")
   }
 
-  /// From here on a trap ends with status 70 and the line that replays it. The runtime has said by
-  /// then what was wrong.
+  /// From here on a trap ends with status 70 and the line that replays it. A debug build has said by
+  /// then what was wrong; a release build keeps no such texts.
   static func arm() {
     UnfinishedFiles.arm()
     let text =

@@ -78,7 +78,6 @@ struct RunCommand: ParsableCommand {
     switches.hasDetails = proc != nil
 
     Interruption.watch()
-    Replay.arm()
     let session = RunSession(checked: checked, options: switches, timelines: timelines)
     let result = try session.run()
     try write(result)

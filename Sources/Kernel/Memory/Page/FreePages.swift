@@ -48,10 +48,11 @@ package enum FreePages: Path {
   private mutating func begin(
     _ block: PFN, _ order: Order, _ world: inout World, _ cpu: CPUID
   ) -> Step {
-    guard world.pages.isHeld(block, order) else {
+    guard world.pages.isHeld(block, order), !world.slab.isSlab(block) else {
       world.complainOfFree(block, order, on: cpu)
       return .return()
     }
+    world.slab.forgetLarge(block)
     guard PerCPUPages.takes(order) else {
       end(block, order, &world, cpu)
       return lockZone(block, order, &world)
@@ -90,6 +91,12 @@ extension World {
     let name = "page \(block.index), order \(order.index)"
     guard pages.map.contains(block) else {
       return complain(.badFree, "\(name): there is no such page", on: cpu)
+    }
+    if slab.isSlab(block) {
+      return complain(
+        .wrongFreeFunction,
+        "\(name): it is a slab's. Free objects with kfree() or kmem_cache_free().",
+        on: cpu)
     }
     let record = pages.map[block]
     switch record.state {

@@ -130,6 +130,16 @@ extension SlabAllocator {
     }
   }
 
+  /// Whether a page is a slab's. Kernel: `PageSlab()`.
+  @inline(__always) func isSlab(_ page: PFN) -> Bool {
+    page.index < owners.pageCount && owners[page.index] > 0
+  }
+
+  /// A block of pages goes back: if kmalloc gave it out, it is no more kmalloc's.
+  @inline(__always) mutating func forgetLarge(_ page: PFN) {
+    if page.index < owners.pageCount, owners[page.index] < 0 { setLarge(page, nil) }
+  }
+
   /// Notes that a block of pages is one kmalloc allocation, or is so no more.
   mutating func setLarge(_ pages: PFN, _ order: Order?) {
     owners.set(pages.index, 1, to: order.map { -Int32($0.index) - 1 } ?? 0)
