@@ -64,6 +64,9 @@ extension Machine {
 
 @Suite struct EngineTests {
   /// Goal: waiters own the lock in the order of asking, each one line transfer after a release.
+  /// The first 64 bytes are what every step reads: a record of another size would straddle lines.
+  @Test func aCPUIsTwoLinesOfTheHost() { #expect(MemoryLayout<Kernel.CPU>.stride == 128) }
+
   @Test func queuedLockIsFirstInFirstOut() throws {
     var machine = try plainMachine(cpus: 3)
     let lock = machine.world.locks.make(.workload, name: "L", lines: &machine.world.lines)

@@ -74,7 +74,7 @@ package struct CPU: BitwiseCopyable {
   /// Interrupts taken, for /proc/interrupts. Kernel: `irq_call_count`, `irq_resched_count`.
   package internal(set) var callInterrupts: UInt32 = 0
   package internal(set) var rescheduleInterrupts: UInt32 = 0
-  private var padding: UInt64 = 0
+  private var padding = InlineArray<3, UInt64>(repeating: 0)
   package init() {}
 
   static let wantsInterrupt: UInt8 = 1
