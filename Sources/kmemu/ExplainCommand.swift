@@ -98,12 +98,11 @@ struct ExplainCommand: ParsableCommand {
   }
 
   private func explainer() throws -> Explainer {
-    let names = KernelVersion.all.map(\.name)
-    let wanted = kernel ?? names.last ?? ""
-    guard let version = KernelVersion.all.first(where: { $0.name == wanted }) else {
+    let wanted = kernel ?? KernelVersion.standard.name
+    guard let version = KernelVersion(named: wanted) else {
       throw Console.failure(
         code: "V112", "this version does not emulate Linux \(wanted)",
-        hint: "there is: \(names.joined(separator: ", "))", .usage)
+        hint: "there is \(KernelVersion.range)", .usage)
     }
     let description = try MachineOptions.describe(machine, cpus: cpus)
     let costs: Costs

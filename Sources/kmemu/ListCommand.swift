@@ -49,7 +49,10 @@ struct ListCommand: ParsableCommand {
   private static func entries(_ what: What) -> [Entry] {
     switch what {
     case .scenarios: Scenarios.bundled.map { Entry(name: $0.name, title: $0.title) }
-    case .kernels: KernelVersion.all.map { Entry(name: $0.name, title: "Linux \($0.name)") }
+    case .kernels:
+      KernelVersion.all.map {
+        Entry(name: $0.name, title: $0.slab.kinds.names.joined(separator: ", "))
+      }
     case .costs: CostFile.bundled.map { Entry(name: $0.name, title: heading(of: $0.text)) }
     case .counters: VMStat.allCases.map { Entry(name: $0.text, title: $0.title) }
     case .events:

@@ -6,6 +6,8 @@ import Testing
 /// Sizes of caches as real kernels answered. Sources: ground truth recordings of 6.12.117 (sysfs
 /// right after boot; operation lists), and the tables of the project's SLUB page, section 2.
 @Suite struct SlabSizingTests {
+  static let rules = KernelVersion.v6_12.slab
+
   /// One recorded boot, part of the package.
   static let copied = String(decoding: PackageResources.slab_params_6_12_8c2n_csv, as: UTF8.self)
 
@@ -39,7 +41,7 @@ import Testing
     let sizing = try #require(
       SlabSizing(
         objectSize: number("object_size"), align: align, flags: flags, cpuCount: cpuCount,
-        rules: .v6_12))
+        rules: Self.rules))
     let name = row["name"] ?? "?"
     #expect(sizing.align == number("align"), "\(name)")
     #expect(sizing.size == number("slab_size"), "\(name)")
@@ -53,7 +55,7 @@ import Testing
   func kmallocRows() throws {
     let rows = Recordings.rows(Self.copied)
     let byName = Dictionary(uniqueKeysWithValues: rows.map { ($0["name"]!, $0) })
-    let classes = KmallocClasses(minimum: 8, rules: .v6_12)
+    let classes = KmallocClasses(minimum: 8, rules: Self.rules)
     for family in KmallocFamily.allCases {
       for index in classes.indices {
         let row = try #require(byName[KmallocClasses.name(family, index)])
@@ -72,7 +74,7 @@ import Testing
     for cpuCount in cpus {
       for (size, shape) in zip(sizes, shapes) {
         for search in [SlabRules.OrderSearch.moreWaste, .fewerObjects] {
-          var rules = SlabRules.v6_12
+          var rules = Self.rules
           rules.orderSearch = search
           let sizing = SlabSizing(objectSize: size, align: 8, cpuCount: cpuCount, rules: rules)
           let found = try #require(sizing)
@@ -98,7 +100,7 @@ import Testing
 
   @Test("12,000 bytes fit order 2 up to 6.6, and order 3 since half a slab may be waste")
   func halfWaste() {
-    var rules = SlabRules.v6_12
+    var rules = Self.rules
     #expect(SlabSizing(objectSize: 12000, align: 8, cpuCount: 16, rules: rules)?.order.index == 3)
     rules.orderSearch = .fewerObjects
     #expect(SlabSizing(objectSize: 12000, align: 8, cpuCount: 16, rules: rules)?.order.index == 2)
@@ -109,7 +111,8 @@ import Testing
     let sizes = [8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192]
     func limits(_ cpuCount: Int) -> [Int] {
       sizes.map {
-        SlabSizing(objectSize: $0, align: 8, cpuCount: cpuCount, rules: .v6_12)?.cpuPartialSlabs
+        SlabSizing(objectSize: $0, align: 8, cpuCount: cpuCount, rules: Self.rules)?
+          .cpuPartialSlabs
           ?? -1
       }
     }
@@ -120,15 +123,21 @@ import Testing
 
   @Test("no slab holds an object of more than 4 MiB, of no bytes, or aligned to 3")
   func impossible() {
-    #expect(SlabSizing(objectSize: 4 << 20, align: 8, cpuCount: 1, rules: .v6_12) != nil)
-    #expect(SlabSizing(objectSize: 4 << 20 + 1, align: 8, cpuCount: 1, rules: .v6_12) == nil)
-    #expect(SlabSizing(objectSize: 0, align: 8, cpuCount: 1, rules: .v6_12) == nil)
-    #expect(SlabSizing(objectSize: 8, align: 3, cpuCount: 1, rules: .v6_12) == nil)
+    #expect(
+      SlabSizing(objectSize: 4 << 20, align: 8, cpuCount: 1, rules: Self.rules) != nil
+    )
+    #expect(
+      SlabSizing(objectSize: 4 << 20 + 1, align: 8, cpuCount: 1, rules: Self.rules)
+        == nil)
+    #expect(
+      SlabSizing(objectSize: 0, align: 8, cpuCount: 1, rules: Self.rules) == nil)
+    #expect(
+      SlabSizing(objectSize: 8, align: 3, cpuCount: 1, rules: Self.rules) == nil)
   }
 
   @Test("usable sizes are those of the recorded list kmalloc_sizes")
   func usableSizes() throws {
-    let classes = KmallocClasses(minimum: 8, rules: .v6_12)
+    let classes = KmallocClasses(minimum: 8, rules: Self.rules)
     let recorded = [
       (1, 8), (8, 8), (9, 16), (33, 64), (65, 96), (96, 96), (97, 128), (129, 192), (192, 192),
       (193, 256), (264, 512), (544, 1024), (2056, 4096), (8192, 8192), (8193, 16384),
@@ -147,7 +156,7 @@ import Testing
 
   @Test("a larger minimum redirects the odd classes", arguments: [(64, 128, 192), (128, 128, 256)])
   func minimum(minimum: Int, for96: Int, for192: Int) {
-    let classes = KmallocClasses(minimum: minimum, rules: .v6_12)
+    let classes = KmallocClasses(minimum: minimum, rules: Self.rules)
     #expect(classes.usableSize(1) == minimum)
     #expect(classes.usableSize(96) == for96)
     #expect(classes.usableSize(192) == for192)

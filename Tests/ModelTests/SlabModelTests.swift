@@ -97,7 +97,7 @@ struct Heap: ~Copyable {
   init(cpuCount: Int, nodeCount: Int, objectSize: Int, seed: UInt64) throws {
     slab = SlabAllocator(
       cpuCount: cpuCount, memoryNodes: [Bool](repeating: true, count: nodeCount),
-      pageCount: 1 << 16, architecture: .x86_64, rules: .v6_12,
+      pageCount: 1 << 16, architecture: .x86_64, rules: KernelVersion.v6_12.slab,
       settings: .init(memcg: true, isFreelistRandom: seed == 3), seed: seed)
     locks = Locks(contextCount: 4 * cpuCount)
     lines = CacheLines(costs: try CostFile.named("generic-x86"))

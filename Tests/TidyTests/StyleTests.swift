@@ -115,8 +115,9 @@ import Testing
       for (number, line) in file.lines.enumerated() where line.hasPrefix("  package var ") {
         fields += 1
         let comment = file.lines[..<number].reversed().prefix { $0.hasPrefix("  ///") }
+        let text = comment.reversed().map { $0.dropFirst(6) }.joined(separator: " ")
         #expect(
-          comment.contains { $0.contains(/`.+`.*\((mm|include|arch)\/[^ ]+\.[ch][;,] \d/) },
+          text.contains(/`.+`.*\((mm|include|arch|kernel)\/[^ ]+\.[ch][;,] (from )?\d/),
           "\(file.path):\(number + 1) cites no file: \(line)")
       }
     }

@@ -11,7 +11,7 @@ package struct Boot: Sendable {
   package let seed: UInt64
 
   package init(
-    machine: MachineDescription, version: KernelVersion = .v6_12,
+    machine: MachineDescription, version: KernelVersion = .standard,
     architecture: Architecture = .x86_64, costs: Costs, config: KernelConfig = KernelConfig(),
     seed: UInt64 = 1
   ) {
@@ -25,6 +25,8 @@ package struct Boot: Sendable {
 
 /// Choices of a kernel's configuration and boot line that change what allocation does.
 package struct KernelConfig: Sendable, Equatable {
+  /// CONFIG_SLUB, CONFIG_SLAB or CONFIG_SLOB: one that the release has.
+  package var slab = SlabKind.slub
   /// `transparent_hugepage=`: khugepaged raises min_free_kbytes.
   package var transparentHugePages = true
   /// CONFIG_SLAB_FREELIST_RANDOM: the order of a new slab's freelist.

@@ -1,3 +1,5 @@
+import Kernel
+
 /// Reads a list. Every line is a comment, an operation, a figure or empty; anything else is an
 /// error with its line.
 extension OperationList {
@@ -118,22 +120,6 @@ enum CPURange {
     }
     return all
   }
-}
-
-/// `6.12.117` as numbers, for comparing.
-package struct KernelNumber: Comparable, Sendable {
-  package let parts: [Int]
-  package init?(_ text: some StringProtocol) {
-    let release = text.prefix { $0.isNumber || $0 == "." }
-    let numbers = release.split(separator: ".", omittingEmptySubsequences: false).map { Int($0) }
-    guard numbers.count >= 2, numbers.count <= 4, !numbers.contains(nil) else { return nil }
-    parts = numbers.compactMap { $0 }
-  }
-  package static func < (a: Self, b: Self) -> Bool { a.parts.lexicographicallyPrecedes(b.parts) }
-  /// Without the third number: `6.12`.
-  package var release: KernelNumber { KernelNumber(first: parts[0], second: parts[1]) }
-  package var text: String { parts.map(String.init).joined(separator: ".") }
-  private init(first: Int, second: Int) { parts = [first, second] }
 }
 
 extension RecordedFigure {

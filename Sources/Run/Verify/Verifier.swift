@@ -138,24 +138,18 @@ package struct Verifier: Sendable {
       hint: "give --machine-dir a folder with a nodes.txt, or keep the file in one")
   }
 
-  /// The emulated release for a recorded one: the same, or the next older value when there is a
-  /// newer one too.
+  /// The emulated release for a recorded one.
   private func version(_ recorded: String?, _ file: String) throws(RecordingError) -> KernelVersion
   {
-    let names = KernelVersion.all.map(\.name).joined(separator: ", ")
     guard let wanted = kernel ?? recorded else {
       throw RecordingError(
         .kernelUnknown, file: file, "nothing says which kernel answered here",
-        hint: "give --kernel one of: \(names)")
+        hint: "give --kernel one of \(KernelVersion.range)")
     }
-    if let release = KernelNumber(wanted)?.release {
-      func number(_ version: KernelVersion) -> KernelNumber? { KernelNumber(version.name) }
-      let notAbove = KernelVersion.all.last { number($0).map { $0 <= release } ?? false }
-      let isCovered = KernelVersion.all.contains { number($0).map { $0 >= release } ?? false }
-      if let notAbove, isCovered { return notAbove }
-    }
+    let release = KernelNumber(wanted)?.release.text ?? wanted
+    if let version = KernelVersion(named: release) { return version }
     throw RecordingError(
       .kernelUnknown, file: file, "this version does not emulate Linux \(wanted)",
-      hint: "there is: \(names); --kernel chooses one of them")
+      hint: "there is \(KernelVersion.range); --kernel chooses one of them")
   }
 }

@@ -92,35 +92,43 @@ struct MachineReader {
   // MARK: kernel
 
   func kernel(_ tree: Tree?) -> (KernelVersion, KernelConfig)? {
-    guard let tree, !tree.isNothing else { return (KernelVersion.all.last ?? .v6_12, .init()) }
+    guard let tree, !tree.isNothing else { return (.standard, .init()) }
     if tree.text != nil { return version(tree).map { ($0, KernelConfig()) } }
     guard let map = reading.fields(tree, "`kernel:`", known: Words.kernel) else { return nil }
-    let version = map["version"].map { self.version($0) } ?? KernelVersion.all.last
-    if let slab = map["slab"], let name = reading.text(slab, "slab"), name != "slub" {
-      let isKnown = ["slab", "slob"].contains(name)
-      findings.add(
-        isKnown ? .notYet : .unknownName,
-        isKnown ? "this version has SLUB only" : "unknown slab allocator `\(Spelling.shown(name))`",
-        at: slab.span, label: "write `slub`")
-    }
-    let config = map["config"].map { self.config($0) } ?? KernelConfig()
+    let version = map["version"].map { self.version($0) } ?? .standard
+    var config = map["config"].map { self.config($0) } ?? KernelConfig()
+    if let slab = map["slab"], let version { config.slab = self.slab(slab, of: version) }
     return version.map { ($0, config) }
   }
 
   private func version(_ tree: Tree) -> KernelVersion? {
     guard let text = reading.text(tree, "the kernel's version") else { return nil }
-    let numbers = text.split(separator: ".", omittingEmptySubsequences: false).map { Int($0) }
-    let release = text.split(separator: ".").prefix(2).joined(separator: ".")
-    if (2...3).contains(numbers.count), numbers.allSatisfy({ $0 != nil }),
-      let known = KernelVersion.all.first(where: { $0.name == release || $0.name == text })
-    {
-      return known
-    }
-    let names = KernelVersion.all.map(\.name).joined(separator: ", ")
+    if let version = KernelVersion(named: text) { return version }
+    let example = text.contains(".") ? "" : ", such as \"6.12\" in quotes"
     findings.add(
       .kernel, "this version does not emulate Linux `\(Spelling.shown(text))`", at: tree.span,
-      label: "there is: \(names)")
+      label: "there is \(KernelVersion.range)\(example)")
     return nil
+  }
+
+  /// CONFIG_SLUB, CONFIG_SLAB or CONFIG_SLOB, where the release had it.
+  private func slab(_ tree: Tree, of version: KernelVersion) -> SlabKind {
+    guard let name = reading.text(tree, "slab") else { return .slub }
+    let names = version.slab.kinds.names.joined(separator: ", ")
+    guard let kind = SlabKind.allCases.first(where: { $0.name == name }) else {
+      findings.add(
+        .unknownName, "unknown slab allocator `\(Spelling.shown(name))`", at: tree.span,
+        label: "Linux \(version.name) has: \(names)")
+      return .slub
+    }
+    if !version.slab.kinds.contains(kind) {
+      findings.add(
+        .kernel, "Linux \(version.name) has no \(name.uppercased())", at: tree.span,
+        label: "it has: \(names)")
+    } else if kind != .slub {
+      findings.add(.notYet, "this version has SLUB only", at: tree.span, label: "write `slub`")
+    }
+    return kind
   }
 
   private func config(_ tree: Tree) -> KernelConfig {

@@ -41,11 +41,11 @@ package enum Kmalloc: Path {
     _ size: UInt32, _ gfp: GFPFlags, _ node: NodeID, _ world: inout World, _ cpu: CPUID
   ) -> Step {
     let cache = world.slab.kmallocCache(size: Int(size), gfp: gfp)
-    let object = world.slab.takeLocal(cache, node: node, on: cpu)
+    let object = world.takeFast(cache, node: node, on: cpu)
     guard object != .null else {
       let request = SlabRequest(cache, gfp, node)
       return ask(
-        .call(.slabAlloc(.start(request))), then: .slow(size: size, gfp: gfp, node: node))
+        .call(world.slowAllocation(request)), then: .slow(size: size, gfp: gfp, node: node))
     }
     return finish(object, cache, size, gfp, node, &world, cpu)
   }

@@ -43,8 +43,9 @@ package enum KmallocFamily: UInt8, CaseIterable, BitwiseCopyable, Sendable {
 /// `kmalloc_size_roundup()` (mm/slab_common.c, include/linux/slab.h, 6.12). Not modelled:
 /// CONFIG_RANDOM_KMALLOC_CACHES, dedicated buckets (`kmem_buckets`).
 package struct KmallocClasses: BitwiseCopyable, Sendable {
-  /// Kernel: `KMALLOC_SHIFT_HIGH` + 1, for pages of 4 KiB.
-  package static let count = 14
+  /// Classes there are at most, by index: those of SLAB go to 4 MiB. Kernel: `KMALLOC_SHIFT_HIGH`
+  /// + 1 (14 in SLUB, 23 in SLAB up to 6.0), for pages of 4 KiB.
+  package static let count = 23
   /// The largest request of all. Unit: bytes. Kernel: `KMALLOC_MAX_SIZE`.
   package static let sizeMax = 4096 << 10
   /// Up to this size the table rules. Unit: bytes.
@@ -58,8 +59,8 @@ package struct KmallocClasses: BitwiseCopyable, Sendable {
   package let minimum: Int
   private let alignment: SlabRules.KmallocAlignment
 
-  package init(minimum: Int, rules: SlabRules) {
-    (self.minimum, cacheMax) = (minimum, rules.kmallocCacheMax)
+  package init(minimum: Int, kind: SlabKind = .slub, rules: SlabRules) {
+    (self.minimum, cacheMax) = (minimum, rules.kmallocCacheMax(kind))
     alignment = rules.kmallocAlignment
     small = [3, 4, 5, 5, 6, 6, 6, 6, 1, 1, 1, 1, 7, 7, 7, 7, 2, 2, 2, 2, 2, 2, 2, 2]
     let lowest = UInt8(SlabSizing.fls(minimum - 1))

@@ -25,11 +25,11 @@ package enum KmemCacheAlloc: Path {
       if gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
       return ask(.ahead(.slubAllocFast), then: .fast(cache: cache, gfp: gfp, node: node))
     case .fast(let cache, let gfp, let node):
-      let object = world.slab.takeLocal(cache, node: node, on: cpu)
+      let object = world.takeFast(cache, node: node, on: cpu)
       guard object != .null else {
         let request = SlabRequest(cache, gfp, node)
         return ask(
-          .call(.slabAlloc(.start(request))), then: .slow(cache: cache, gfp: gfp, node: node))
+          .call(world.slowAllocation(request)), then: .slow(cache: cache, gfp: gfp, node: node))
       }
       return finish(object, cache, gfp, node, &world, cpu)
     case .slow(let cache, let gfp, let node):

@@ -48,13 +48,16 @@ package struct Slab: BitwiseCopyable {
 enum Link {
   /// The last of a list of free objects.
   static let end: UInt16 = 0x7FFF
-  /// Set while the object is allocated; the other bits then say on which CPU.
+  /// Set while the object is on no list of its slab; the other bits say on which CPU it was
+  /// allocated, if it is.
   static let inUse: UInt16 = 0x8000
+  /// Free, but held by a CPU's array or a sheaf, so that its slab counts it as used.
+  static let cached: UInt16 = 0xFFFF
 
   @inline(__always) static func taken(by cpu: CPUID) -> UInt16 {
     inUse | UInt16(truncatingIfNeeded: cpu.index)
   }
-  @inline(__always) static func isFree(_ link: UInt16) -> Bool { link < inUse }
+  @inline(__always) static func isFree(_ link: UInt16) -> Bool { link < inUse || link == cached }
 }
 
 /// What one CPU has of one cache. 32 bytes, two to a line of the host.
@@ -151,13 +154,18 @@ struct CacheLayout: BitwiseCopyable {
   var nodes: Int32
   var cpuPartialSlabs: UInt16
   var minPartial: UInt16
+  /// Objects a sheaf holds; 0 where there are none.
+  var sheafCapacity: UInt16
+  var front: Front
   /// `offset * reciprocal >> 44` is `offset / size`, for all offsets in a slab.
   var reciprocal: UInt64
 
   /// Bits after the point of `reciprocal`: a slab has at most 2^22 bytes, so 44 make it exact.
   static let reciprocalBits: UInt64 = 44
 
-  init(_ sizing: SlabSizing) {
+  init(_ sizing: SlabSizing, _ kind: SlabKind) {
+    sheafCapacity = UInt16(sizing.sheafCapacity)
+    front = Front(kind, sheafCapacity: sizing.sheafCapacity)
     size = UInt32(sizing.size)
     (cpus, nodes) = (-1, -1)
     (cpuPartialSlabs, minPartial) = (UInt16(sizing.cpuPartialSlabs), UInt16(sizing.minPartial))

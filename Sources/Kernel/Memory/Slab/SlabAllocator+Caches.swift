@@ -11,7 +11,7 @@ extension SlabAllocator {
     for family in KmallocFamily.allCases {
       for index in classes.indices {
         let place = Int(family.rawValue) * KmallocClasses.count + index
-        guard family != .cgroup || settings.memcg else {
+        guard exists(family) else {
           kmallocCaches[place] = kmallocCaches[index]
           continue
         }
@@ -25,6 +25,15 @@ extension SlabAllocator {
     }
   }
 
+  /// Whether a family has caches of its own; the normal ones serve in its place.
+  private func exists(_ family: KmallocFamily) -> Bool {
+    switch family {
+    case .normal, .dma: true
+    case .reclaim: rules.hasReclaimCaches
+    case .cgroup: rules.hasAccountedCaches && settings.memcg
+    }
+  }
+
   /// The cache that serves a kmalloc of 1 to `classes.cacheMax` bytes. Kernel: `kmalloc_slab()`.
   @inline(__always)
   func kmallocCache(size: Int, gfp: GFPFlags) -> CacheID {
@@ -34,9 +43,11 @@ extension SlabAllocator {
 
   /// A place for a cache with these sizes, for `kmem_cache_create()` to bring to life.
   ///
-  /// Returns: `nil` where no slab can hold such an object, or the table is full. Complexity: O(1).
+  /// `sheaf` is the capacity of sheaves that it asks for. Returns: `nil` where no slab can hold such
+  /// an object, or the table is full. Complexity: O(1).
   package mutating func declare(
-    _ name: String, objectSize: Int, align: Int = 0, flags: SlabFlags = [], cacheLine: Int = 64
+    _ name: String, objectSize: Int, align: Int = 0, flags: SlabFlags = [], sheaf: Int = 0,
+    cacheLine: Int = 64
   ) -> CacheID? {
     guard align == 0 || align & (align - 1) == 0, names.count < SlabAllocator.cachesMax else {
       return nil
@@ -44,17 +55,18 @@ extension SlabAllocator {
     let aligned = SlabSizing.alignment(
       requested: align, objectSize: objectSize, flags: flags, cacheLine: cacheLine)
     let sizing = SlabSizing(
-      objectSize: objectSize, align: aligned, flags: flags, cpuCount: cpuCount, rules: rules)
+      objectSize: objectSize, align: aligned, flags: flags, sheaf: sheaf, cpuCount: cpuCount,
+      rules: rules)
     guard let sizing else { return nil }
     let id = CacheID(names.count)
     names.append(name)
     if id.index == caches.count {
       caches.grow(to: 2 * id.index, KmemCache(sizing, flags: [], state: .none))
-      layouts.grow(to: caches.count, CacheLayout(sizing))
+      layouts.grow(to: caches.count, CacheLayout(sizing, settings.kind))
       counts.grow(to: caches.count * SlabAllocator.statsMax, 0)
     }
     caches[id] = KmemCache(sizing, flags: flags, state: .declared)
-    layouts[id.index] = CacheLayout(sizing)
+    layouts[id.index] = CacheLayout(sizing, settings.kind)
     return id
   }
 

@@ -25,6 +25,8 @@ package struct SlabAllocator: ~Copyable {
 
   /// What the kernel's configuration decides.
   package struct Settings: BitwiseCopyable, Sendable {
+    /// CONFIG_SLUB, CONFIG_SLAB or CONFIG_SLOB.
+    var kind = SlabKind.slub
     /// CONFIG_MEMCG: accounted requests have caches of their own.
     var memcg: Bool
     /// CONFIG_SLAB_FREELIST_RANDOM: new freelists follow a permutation of their cache.
@@ -89,7 +91,8 @@ package struct SlabAllocator: ~Copyable {
       cpuCount: boot.cpuCount, memoryNodes: boot.machine.nodes.map { $0.memoryBytes > 0 },
       pageCount: pageCount, architecture: boot.architecture, rules: boot.version.slab,
       settings: Settings(
-        memcg: boot.config.memcg, isFreelistRandom: boot.config.slabFreelistRandom),
+        kind: boot.config.slab, memcg: boot.config.memcg,
+        isFreelistRandom: boot.config.slabFreelistRandom),
       seed: boot.seed, mutex: locks.make(.slabMutex, name: "slab_mutex", lines: &lines),
       flushLock: locks.make(.slubFlush, name: "flush_lock", lines: &lines))
   }
@@ -106,12 +109,13 @@ package struct SlabAllocator: ~Copyable {
     (unusedCPUs, unusedNodes) = ([], [])
     reallocations = Pool(capacity: 4, blank: .blank)
     self.memoryNodes = Buffer(memoryNodes.count, 0)
-    classes = KmallocClasses(minimum: architecture.kmallocMin, rules: rules)
+    classes = KmallocClasses(
+      minimum: architecture.kmallocMin, kind: settings.kind, rules: rules)
     directMap = architecture.directMap.raw
     pageShift = UInt64(architecture.pageShift)
     let sizing = SlabSizing(objectSize: 8, align: 8, cpuCount: cpuCount, rules: rules)!
     caches = Buffer(64, KmemCache(sizing, flags: [], state: .none))
-    layouts = Buffer(64, CacheLayout(sizing))
+    layouts = Buffer(64, CacheLayout(sizing, settings.kind))
     names = []
     kmallocCaches = Buffer(KmallocFamily.allCases.count * KmallocClasses.count, .none)
     cpus = Buffer(0, KmemCacheCPU(cpu: 0))

@@ -18,4 +18,7 @@ package struct SlabFlags: OptionSet, BitwiseCopyable, Hashable, Sendable {
   package static let account = SlabFlags(rawValue: 1 << 5)
   /// Kernel: `SLAB_KMALLOC`.
   package static let kmalloc = SlabFlags(rawValue: 1 << 6)
+  /// One of the two caches that caches are made of; sheaves and statistics leave it out. Kernel:
+  /// `SLAB_NO_OBJ_EXT` of `create_boot_cache()` (mm/slab_common.c, 7.0).
+  package static let boot = SlabFlags(rawValue: 1 << 7)
 }

@@ -65,21 +65,6 @@ extension World {
       c: UInt64(gfp.rawValue) | number << 32 | accounted << 48)
   }
 
-  /// Gives an object back: at once where its slab is this CPU's. Returns: the call that does it
-  /// where it is not; `nil` when it is done.
-  ///
-  /// Kernel: `do_slab_free()` (mm/slub.c, 6.12).
-  @inline(__always)
-  mutating func slabFree(_ id: ID<Slab>, _ index: UInt16, on cpu: CPUID) -> Step? {
-    switch slab.giveLocal(id, index, slab.slabs[id].cacheID, on: cpu) {
-    case .done: return nil
-    case .elsewhere: return .call(.slabFree(.start(id, index)))
-    case .doubleFree:
-      complainDoubleFree(id, index, on: cpu)
-      return nil
-    }
-  }
-
   mutating func complainDoubleFree(_ id: ID<Slab>, _ index: UInt16, on cpu: CPUID) {
     let name = slab.names[Int(slab.slabs[id].cache)]
     complain(

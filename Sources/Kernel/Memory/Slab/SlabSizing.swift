@@ -3,11 +3,9 @@ import Hardware
 /// How large the objects and slabs of a cache are, and how many slabs it keeps. Formulas alone.
 ///
 /// Kernel: `calculate_sizes()`, `calculate_order()`, `set_cpu_partial()`,
-/// `do_kmem_cache_create()` (mm/slub.c, 6.12). Every row of every recorded boot of 6.12 follows.
-/// Not modelled: red zones, poisoning, user tracking, a free pointer at an offset of choice.
+/// `do_kmem_cache_create()`, `calculate_sheaf_capacity()` (mm/slub.c; 2.6.24 to 7.1 by `SlabRules`).
+/// Every row of every recorded boot of 6.1, 6.12, 6.18 and 7.2 follows.
 package struct SlabSizing: BitwiseCopyable, Equatable, Sendable {
-  /// Kernel: `slub_max_order` = `PAGE_ALLOC_COSTLY_ORDER`.
-  package static let orderMax = 3
   /// Kernel: `MAX_OBJS_PER_PAGE`: `slab.objects` has 15 bits.
   package static let objectsMax = 32767
   /// Kernel: `MIN_PARTIAL`, `MAX_PARTIAL`.
@@ -31,13 +29,16 @@ package struct SlabSizing: BitwiseCopyable, Equatable, Sendable {
   /// What a CPU's partial list may hold: objects, as sysfs shows it, and slabs, as it is applied.
   package let cpuPartial: Int
   package let cpuPartialSlabs: Int
+  /// Objects a sheaf of this cache holds; 0 where it has none. Kernel: `kmem_cache.sheaf_capacity`.
+  package let sheafCapacity: Int
 
   /// The sizes of a cache; `nil` where no slab can hold such an object (`-EINVAL`).
   ///
-  /// `align` is the final alignment: see `alignment`. `cpuCount` is the number of present CPUs.
+  /// `align` is the final alignment: see `alignment`. `cpuCount` is the number of present CPUs,
+  /// which is that of possible ones too. `sheaf` is the capacity asked for.
   package init?(
-    objectSize: Int, align: Int, flags: SlabFlags = [], cpuCount: Int, rules: SlabRules,
-    pageSize: Int = 4096
+    objectSize: Int, align: Int, flags: SlabFlags = [], sheaf: Int = 0, cpuCount: Int,
+    rules: SlabRules, pageSize: Int = 4096
   ) {
     guard objectSize > 0, objectSize <= pageSize << Order.max.index, align > 0,
       align & (align - 1) == 0, align <= pageSize << Order.max.index
@@ -55,10 +56,10 @@ package struct SlabSizing: BitwiseCopyable, Equatable, Sendable {
     (self.order, self.minOrder) = (order, minOrder)
     objects = (pageSize << order.index) / size
     minObjects = (pageSize << minOrder.index) / size
-    let log2 = Int.bitWidth - 1 - size.leadingZeroBitCount
-    minPartial = min(max(log2 / 2, SlabSizing.partialRange.lowerBound), 10)
+    minPartial = SlabSizing.minPartial(size, rules)
     cpuPartial = SlabSizing.cpuPartial(size, rules, pageSize)
     cpuPartialSlabs = (2 * cpuPartial + objects - 1) / objects
+    sheafCapacity = SlabSizing.sheafCapacity(size, asked: sheaf, flags, rules, pageSize)
   }
 
   /// The alignment of a cache's objects. Unit: bytes.
@@ -76,12 +77,16 @@ package struct SlabSizing: BitwiseCopyable, Equatable, Sendable {
     return roundUp(max(align, wordSize), to: wordSize)
   }
 
-  /// Kernel: `calculate_order()`, `calc_slab_order()` (mm/slub.c; 6.6 and 6.8 compared).
+  /// Kernel: `calculate_order()`, `slab_order()`, `calc_slab_order()` (mm/slub.c; 2.6.24, 2.6.27,
+  /// 2.6.32, 6.6 and 6.8 compared).
   private static func order(
     _ size: Int, _ cpuCount: Int, _ rules: SlabRules, _ pageSize: Int
   ) -> Order {
+    let orderMax = rules.slubOrderMax
     let fitting = max((pageSize << orderMax) / size, rules.orderSearch == .moreWaste ? 1 : 0)
-    let wanted = min(4 * (fls(cpuCount) + 1), fitting)
+    var wanted = rules.cpusCounted == .none ? 4 : 4 * (fls(cpuCount) + 1)
+    // What fits limits what is wanted since 2.6.32.
+    if !rules.orderSearch.halves { wanted = min(wanted, fitting) }
 
     func search(_ objects: Int, waste fractions: [Int]) -> Order? {
       let least = Order.holding(bytes: objects * size, pageSize: pageSize).index
@@ -97,21 +102,51 @@ package struct SlabSizing: BitwiseCopyable, Equatable, Sendable {
       return nil
     }
 
-    switch rules.orderSearch {
-    case .moreWaste:
-      if let order = search(wanted, waste: [16, 8, 4, 2]) { return order }
-    case .fewerObjects:
-      for objects in stride(from: wanted, to: 1, by: -1) {
-        if let order = search(objects, waste: [16, 8, 4]) { return order }
-      }
-      if let order = search(1, waste: [1]) { return order }
+    var objects = wanted
+    while objects > 1 || rules.orderSearch == .moreWaste {
+      if let order = search(objects, waste: rules.orderSearch.fractions) { return order }
+      if rules.orderSearch == .moreWaste { return Order.holding(bytes: size, pageSize: pageSize) }
+      objects = rules.orderSearch.halves ? objects / 2 : objects - 1
     }
-    return Order.holding(bytes: size, pageSize: pageSize)
+    return search(1, waste: [1]) ?? Order.holding(bytes: size, pageSize: pageSize)
   }
+
+  /// Kernel: `set_min_partial()`, `kmem_cache_open()` (mm/slub.c; 2.6.24, 2.6.32, 3.10 compared).
+  private static func minPartial(_ size: Int, _ rules: SlabRules) -> Int {
+    let log2 = fls(size) - 1
+    let wanted =
+      switch rules.minPartial {
+      case .five: 5
+      case .logarithm: log2
+      case .halfLogarithm: log2 / 2
+      }
+    return min(max(wanted, partialRange.lowerBound), partialRange.upperBound)
+  }
+
+  /// Kernel: `calculate_sheaf_capacity()` (mm/slub.c; 6.18 and 7.0 compared).
+  private static func sheafCapacity(
+    _ size: Int, asked: Int, _ flags: SlabFlags, _ rules: SlabRules, _ pageSize: Int
+  ) -> Int {
+    switch rules.sheaves {
+    case .none: return 0
+    case .onRequest: return asked
+    case .all:
+      guard !flags.contains(.boot) else { return 0 }
+      let least = size >= pageSize ? 4 : size >= 1024 ? 12 : size >= 256 ? 26 : 60
+      // The sheaf itself is kmalloc'ed: what its class has room for is used.
+      let bytes = sheafHeaderBytes + least * wordSize
+      let classes = KmallocClasses(minimum: wordSize, rules: rules)
+      let capacity = (classes.usableSize(bytes) - sheafHeaderBytes) / wordSize
+      return max(capacity, asked)
+    }
+  }
+  /// Kernel: `struct_size()` of `struct slab_sheaf` without objects (mm/slub.c, 7.0). Unit: bytes.
+  package static let sheafHeaderBytes = 32
 
   /// Kernel: `set_cpu_partial()` (mm/slub.c; 5.15 and 5.17 compared).
   private static func cpuPartial(_ size: Int, _ rules: SlabRules, _ pageSize: Int) -> Int {
     switch rules.cpuPartialUnit {
+    case .none: 0
     case .slabs: size >= pageSize ? 6 : size >= 1024 ? 24 : size >= 256 ? 52 : 120
     case .objects: size >= pageSize ? 2 : size >= 1024 ? 6 : size >= 256 ? 13 : 30
     }
@@ -123,3 +158,15 @@ package struct SlabSizing: BitwiseCopyable, Equatable, Sendable {
 
 /// `value` rounded up to a multiple of `step`. Kernel: `ALIGN()`; any step will do here.
 func roundUp(_ value: Int, to step: Int) -> Int { (value + step - 1) / step * step }
+
+extension SlabRules.OrderSearch {
+  /// The shares of a slab that may be wasted, tried in order.
+  fileprivate var fractions: [Int] {
+    switch self {
+    case .halvingCoarse: [8, 4]
+    case .halving, .fewerObjects: [16, 8, 4]
+    case .moreWaste: [16, 8, 4, 2]
+    }
+  }
+  fileprivate var halves: Bool { self == .halvingCoarse || self == .halving }
+}

@@ -1,0 +1,19 @@
+extension KernelVersion {
+  /// Linux 2.6.24, January 2008: the oldest release that is emulated. SLUB is the default, SLAB and
+  /// SLOB can be chosen.
+  package static let v2_6_24 = KernelVersion(
+    name: "2.6.24",
+    slab: SlabRules(
+      kinds: [.slub, .slab, .slob],
+      orderSearch: .halvingCoarse, cpusCounted: .none, slubOrderMax: 1, minPartial: .five,
+      cpuPartialUnit: .none,
+      kmallocAlignment: .minimum, slubCacheMax: 2048, slabCacheMax: 4 << 20,
+      hasReclaimCaches: false, hasAccountedCaches: false, hasRandomCaches: false,
+      isFastPathLockless: false, hasSlabCmpxchg: false, freezesPartials: false,
+      isSlowPathIRQsOff: true, mergesFreelistAtOnce: false, flushesByWork: false,
+      isDebugUnderListLock: false, triesNodeFirst: false, nodeRequestSearchesOthers: false,
+      sheaves: .none,
+      hasSlabDescriptor: true, hasObjectFreelist: false, checksNodeUnlocked: false, slobLists: 1,
+      kfreeRCU: .none, kfreeRCUDelay: 20, kfreeRCUBlock: 510),
+    vmalloc: .v6_12)
+}

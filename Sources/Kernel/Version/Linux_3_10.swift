@@ -1,0 +1,6 @@
+extension KernelVersion {
+  /// Linux 3.10, June 2013.
+  package static let v3_10 = v3_2.successor("3.10") {
+    $0.slab.minPartial = .halfLogarithm
+  }
+}

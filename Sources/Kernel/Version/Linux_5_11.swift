@@ -1,0 +1,6 @@
+extension KernelVersion {
+  /// Linux 5.11, February 2021: slabs are sized by the CPUs that are present.
+  package static let v5_11 = v5_10.successor("5.11") {
+    $0.slab.cpusCounted = .present
+  }
+}

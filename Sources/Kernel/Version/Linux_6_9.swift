@@ -1,0 +1,4 @@
+extension KernelVersion {
+  /// Linux 6.9, May 2024: no slab rule differs from 6.8.
+  package static let v6_9 = v6_8.successor("6.9") { _ in }
+}
