@@ -58,7 +58,7 @@ import Testing
     let classes = KmallocClasses(minimum: 8, rules: Self.rules)
     for family in KmallocFamily.allCases {
       for index in classes.indices {
-        let row = try #require(byName[KmallocClasses.name(family, index)])
+        let row = try #require(byName[classes.name(family, index)])
         #expect(row["object_size"] == "\(KmallocClasses.size(of: index))")
         #expect(row["align"] == "\(classes.alignment(of: index))")
         #expect((row["cache_dma"] == "1") == (family == .dma))

@@ -22,7 +22,7 @@ import Testing
   static let stepErrors: [(String, String, String)] = [
     ("[kmaloc: {size: 1B, as: a}]", "S116", "did you mean `kmalloc`?"),
     ("[spin_lock: l]", "S116", "it is called `lock` here"),
-    ("[krealloc: {}]", "S115", "this version does not have `krealloc` yet"),
+    ("[mempool_alloc: {}]", "S115", "this version does not have `mempool_alloc` yet"),
     ("[vmap: {pages: 4}]", "S115", "this version does not have `vmap` yet"),
     ("[kfree_rcu: x]", "S115", "this version does not have `kfree_rcu` yet"),
     ("[kmalloc: {size: 128, as: a}]", "S112", "as in `128B`"),

@@ -31,6 +31,9 @@ package struct KernelConfig: Sendable, Equatable {
   package var transparentHugePages = true
   /// CONFIG_SLAB_FREELIST_RANDOM: the order of a new slab's freelist.
   package var slabFreelistRandom = false
+  /// CONFIG_RANDOM_KMALLOC_CACHES, where the release has it: calls from different places get
+  /// different copies of the kmalloc caches.
+  package var randomKmallocCaches = false
   /// CONFIG_MEMCG: accounted allocations have caches of their own.
   package var memcg = true
   /// `/proc/sys/vm/min_free_kbytes`, when it was written. Unit: KiB.

@@ -51,6 +51,8 @@ package enum Frame: BitwiseCopyable {
   case kmallocArray(KmallocArray)
   case krealloc(Krealloc)
   case kfree(Kfree)
+  case ksize(Ksize)
+  case kfreeSensitive(KfreeSensitive)
   case kmemCacheAlloc(KmemCacheAlloc)
   case kmemCacheFree(KmemCacheFree)
   case slabAlloc(SlabAlloc)
@@ -126,6 +128,8 @@ package enum Frame: BitwiseCopyable {
     case .kmallocArray(let path): return go(path, Frame.kmallocArray)
     case .krealloc(let path): return go(path, Frame.krealloc)
     case .kfree(let path): return go(path, Frame.kfree)
+    case .ksize(let path): return go(path, Frame.ksize)
+    case .kfreeSensitive(let path): return go(path, Frame.kfreeSensitive)
     case .kmemCacheAlloc(let path): return go(path, Frame.kmemCacheAlloc)
     case .kmemCacheFree(let path): return go(path, Frame.kmemCacheFree)
     case .slabAlloc(let path): return go(path, Frame.slabAlloc)
@@ -194,6 +198,8 @@ package enum Frame: BitwiseCopyable {
     case .kmallocArray: KmallocArray.name
     case .krealloc: Krealloc.name
     case .kfree: Kfree.name
+    case .ksize: Ksize.name
+    case .kfreeSensitive: KfreeSensitive.name
     case .kmemCacheAlloc: KmemCacheAlloc.name
     case .kmemCacheFree: KmemCacheFree.name
     case .slabAlloc: SlabAlloc.name

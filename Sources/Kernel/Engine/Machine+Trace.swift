@@ -18,7 +18,7 @@ extension World {
       trace(.pathBeginSize, on: cpu, a: head, b: UInt64(pages) << 12)
     case .kmallocLarge(.start(let size, _, _)):
       trace(.pathBeginSize, on: cpu, a: head, b: UInt64(size))
-    case .kvmalloc(.start(let bytes, _, _)), .kmallocArray(.start(let bytes, _)):
+    case .kvmalloc(.start(let bytes, _, _)), .kmallocArray(.start(let bytes, _, _)):
       trace(.pathBeginSize, on: cpu, a: head, b: bytes)
     case .vfree(.start(let address)), .kvfree(.start(let address)),
       .removeVMArea(.start(let address)):

@@ -28,6 +28,21 @@ package struct GFPFlags: OptionSet, BitwiseCopyable, Hashable, Sendable {
   package static let thisNode = GFPFlags(rawValue: 1 << 21)
   package static let account = GFPFlags(rawValue: 1 << 22)
 
+  /// What is known of a call beside its mask, in bits that no flag has: it travels as far as
+  /// kmalloc's choice of a cache, and no further.
+  ///
+  /// The size is known only at run time, so its class is looked up. Kernel: `kmalloc()` without
+  /// `__builtin_constant_p(size)` (include/linux/slab.h, 6.12).
+  package static let runTimeSize = GFPFlags(rawValue: 1 << 27)
+  static let copyShift: UInt32 = 28
+  /// Which copy of the kmalloc caches the place of the call has, 0 to 15. Kernel: `kmalloc_type()`
+  /// with CONFIG_RANDOM_KMALLOC_CACHES (include/linux/slab.h, 6.6).
+  package static func copy(_ number: Int) -> GFPFlags {
+    GFPFlags(rawValue: UInt32(truncatingIfNeeded: number & 15) << copyShift)
+  }
+  /// The mask alone.
+  package var flags: GFPFlags { GFPFlags(rawValue: rawValue & 0x07FF_FFFF) }
+
   package static let reclaim: GFPFlags = [.directReclaim, .kswapdReclaim]
   package static let atomic: GFPFlags = [.high, .kswapdReclaim]
   package static let kernel: GFPFlags = [.reclaim, .io, .fs]

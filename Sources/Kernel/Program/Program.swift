@@ -101,6 +101,9 @@ package struct Program: Sendable {
   package var locks: [String] = []
   /// What latencies are reported of: `kmalloc(256)`. An op's `operation` is a place in it.
   package var operations: [String] = []
+  /// Places that allocate, for what goes by call site: `churn:12`, thread and line, or the name
+  /// that the step has.
+  package var sites: [String] = []
   /// Counters of the workload's own: `drops.eth0-rx`.
   package var counters: [String] = []
   package init() {}
@@ -133,6 +136,9 @@ package enum Op: BitwiseCopyable, Sendable {
   case free(FreeAPI, SlotRef, operation: Int16)
   /// Reads and writes the object, one access each `stride` bytes.
   case touch(SlotRef, stride: Int32, operation: Int16)
+  /// `krealloc()` of the object in a slot, which stays there if it fails.
+  case reallocate(Int32, SlotRef)
+  case ksize(SlotRef, operation: Int16)
   /// Forgets what a slot holds without freeing it: a leak.
   case forget(SlotRef)
   /// Chooses a slot of a pool at random; `SlotRef.picked` then means it.
@@ -186,13 +192,13 @@ struct Instruction: BitwiseCopyable {
 
 /// Which function frees.
 package enum FreeAPI: UInt8, BitwiseCopyable, Sendable {
-  case kfree, kmemCacheFree, freePages, vfree, kvfree
+  case kfree, kfreeSensitive, kmemCacheFree, freePages, vfree, kvfree
 }
 
 /// One allocating call, as written in a scenario.
 package struct Allocation: BitwiseCopyable, Sendable {
   package enum API: UInt8, BitwiseCopyable, Sendable {
-    case kmalloc, kmemCacheAlloc, allocPages, vmalloc, kvmalloc
+    case kmalloc, krealloc, kmemCacheAlloc, allocPages, vmalloc, kvmalloc
   }
   /// Where the memory is asked for.
   package enum Place: BitwiseCopyable, Equatable, Sendable {
@@ -215,14 +221,16 @@ package struct Allocation: BitwiseCopyable, Sendable {
   /// Where to go on when it fails; -1: the next op.
   package var onFailure: Int32
   package var operation: Int16
+  /// The place of the call, in `Program.sites`.
+  package var site: Int16
 
   package init(
     api: API, size: Int32, count: UInt64 = 1, gfp: GFPFlags = .kernel, place: Place = .any,
-    cache: Int32 = -1, onFailure: Int32 = -1, operation: Int16
+    cache: Int32 = -1, onFailure: Int32 = -1, operation: Int16, site: Int16 = 0
   ) {
     (self.api, self.size, self.count, self.gfp) = (api, size, count, gfp)
     (self.place, self.cache, self.onFailure) = (place, cache, onFailure)
-    self.operation = operation
+    (self.operation, self.site) = (operation, site)
   }
 
   /// A kmalloc of one object from anywhere, as most are.

@@ -54,7 +54,7 @@ extension ProgramPath {
 
   /// The slot is neither empty nor full until the answer.
   @inline(__always)
-  private func beginFilling(
+  func beginFilling(
     _ place: Int, _ id: ID<ProgramState.Activation>, _ world: inout World
   ) {
     world.program.slots[place] = ProgramState.Slot(.null, filler: Int32(id.index))
@@ -63,7 +63,7 @@ extension ProgramPath {
   }
 
   @inline(__always)
-  private func drawSize(
+  func drawSize(
     _ op: Int32, _ id: ID<ProgramState.Activation>, _ world: inout World
   ) -> UInt64 {
     let distribution = world.program.allocations[Int(op)].size
@@ -100,8 +100,9 @@ extension ProgramPath {
     case .kmalloc where allocation.count > 1:
       let bytes = size.multipliedReportingOverflow(by: allocation.count)
       world.program.notes[place].size = bytes.overflow ? 0 : UInt32(clamping: bytes.partialValue)
-      return KmallocArray.frame(count: allocation.count, size: size, gfp: allocation.gfp)
-    case .kmalloc:
+      return KmallocArray.frame(
+        count: allocation.count, size: size, gfp: allocation.gfp, node: node)
+    case .kmalloc, .krealloc:
       let bytes = UInt32(truncatingIfNeeded: min(size, UInt64(UInt32.max)))
       return .kmalloc(.start(size: bytes, gfp: allocation.gfp, node: node))
     case .kmemCacheAlloc:
@@ -145,7 +146,7 @@ extension ProgramPath {
 
   /// Puts what was allocated into its slot; others see it there from now on.
   @inline(__always)
-  private func answered(
+  func answered(
     _ op: Int32, _ address: Address, _ place: Int, _ id: ID<ProgramState.Activation>,
     _ world: inout World, _ cpu: CPUID
   ) {
@@ -195,6 +196,7 @@ extension ProgramPath {
     let note = world.program.note(of: place, address)
     switch api {
     case .kfree: return ask(.call(.kfree(.start(address))), then: next)
+    case .kfreeSensitive: return ask(.call(.kfreeSensitive(.start(address))), then: next)
     case .kmemCacheFree:
       guard let cache = world.program.cache(of: note), address != .null else {
         return ask(.sync, then: next)
@@ -227,6 +229,11 @@ extension ProgramPath {
       let touch = TouchMemory.start(
         address: address, bytes: UInt32(clamping: size), stride: UInt16(clamping: stride))
       return ask(.call(.touch(touch)), then: .calling(id, operation: operation))
+    case .reallocate(let allocation, let slot): return reallocate(allocation, slot, id, &world, cpu)
+    case .ksize(let slot, let operation):
+      let address = world.program.address(
+        in: world.program.index(of: slot, id), at: world.turn(of: cpu))
+      return ask(.call(.ksize(.start(address))), then: .calling(id, operation: operation))
     case .cacheCreate(let cache, let operation):
       return measured(.kmemCacheCreate(.start(world.program.caches[Int(cache)])), id, operation)
     case .cacheShrink(let cache, let operation):

@@ -105,6 +105,14 @@ extension Machine {
       world.program.locks[index] = world.locks.make(.workload, name: name, lines: &world.lines)
     }
     for (index, cache) in program.caches.enumerated() { declare(cache, as: index) }
+    if world.slab.settings.hasRandomCopies {
+      for (index, allocation) in program.allocations.enumerated()
+      where program.sites.indices.contains(Int(allocation.site)) {
+        let site = program.sites[Int(allocation.site)]
+        let copy = KmallocFamily.copy(site: site, seed: world.slab.seed)
+        world.program.allocations[index].gfp.formUnion(.copy(copy))
+      }
+    }
     for (index, thread) in program.threads.enumerated() {
       let entry = Frame.program(.go(world.program.threads[index].activation))
       let task = world.tasks.make(

@@ -10,6 +10,7 @@ package enum ProgramPath: Path {
   case go(ID<ProgramState.Activation>)
   /// A call that fills a slot is under way, or has answered.
   case allocating(ID<ProgramState.Activation>, allocation: Int32)
+  case reallocating(ID<ProgramState.Activation>, allocation: Int32)
   /// Any other call that is measured.
   case calling(ID<ProgramState.Activation>, operation: Int16)
   case boxHere(ID<ProgramState.Activation>, handOver: Int32)
@@ -25,6 +26,9 @@ package enum ProgramPath: Path {
     case .go(let id): return interpret(id, &world, cpu)
     case .allocating(let id, let allocation):
       store(reply, allocation, id, &world, cpu)
+      return interpret(id, &world, cpu)
+    case .reallocating(let id, let allocation):
+      storeAgain(reply, allocation, id, &world, cpu)
       return interpret(id, &world, cpu)
     case .calling(let id, let operation):
       note(id, operation, &world)
@@ -86,6 +90,8 @@ package enum ProgramPath: Path {
       where slot.isShared && world.isAhead || world.hasFilledAhead(id),
         .free(_, let slot, _) where slot.isShared && world.isAhead,
         .touch(let slot, _, _) where slot.isShared && world.isAhead,
+        .reallocate(_, let slot) where slot.isShared && world.isAhead,
+        .ksize(let slot, _) where slot.isShared && world.isAhead,
         .forget(let slot) where slot.isShared && world.isAhead:
         return again(id, here, &world)
       case .whenFull(let slot, let otherwise):

@@ -8,6 +8,7 @@ extension KernelVersion {
       orderSearch: .halvingCoarse, cpusCounted: .none, slubOrderMax: 1, minPartial: .five,
       cpuPartialUnit: .none,
       kmallocAlignment: .minimum, slubCacheMax: 2048, slabCacheMax: 4 << 20,
+      kmallocNames: .ofAllocator,
       hasReclaimCaches: false, hasAccountedCaches: false, hasRandomCaches: false,
       isFastPathLockless: false, hasSlabCmpxchg: false, freezesPartials: false,
       isSlowPathIRQsOff: true, mergesFreelistAtOnce: false, flushesByWork: false,

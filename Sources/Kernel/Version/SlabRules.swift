@@ -84,6 +84,18 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
   ///
   /// Kernel: `KMALLOC_SHIFT_HIGH` (include/linux/slab.h; 6.0, 6.1).
   package var slabCacheMax: Int
+  /// What the kmalloc caches are called.
+  package enum KmallocNames: BitwiseCopyable, Sendable, Equatable {
+    /// `kmalloc-2048` and `kmalloc_dma-2048` in SLUB, `size-2048` in SLAB. Up to 3.9.
+    case ofAllocator
+    /// `kmalloc-2048` in all. 3.10 to 4.19.
+    case bytes
+    /// `kmalloc-2k`. From 4.20.
+    case kibibytes
+  }
+  /// Kernel: `kmalloc_info[].name` (mm/slab_common.c; 4.19, 4.20), `create_kmalloc_caches()`
+  /// (mm/slab_common.c, 3.10), `malloc_sizes` (mm/slab.c; 2.6.24, 3.2).
+  package var kmallocNames: KmallocNames
   /// `kmalloc-rcl-*`. Kernel: `kmalloc_type()` (include/linux/slab.h; 4.19, 4.20).
   package var hasReclaimCaches: Bool
   /// `kmalloc-cg-*`. Kernel: `kmalloc_type()` (include/linux/slab.h; 5.12, 5.14).

@@ -73,9 +73,10 @@ extension Explainer {
   /// Every kmalloc class. Kernel: `create_kmalloc_caches()`, `calculate_sizes()`.
   package func slabs() -> Explanation {
     var found = explanation("slabs", "kmalloc classes")
-    let classes = KmallocClasses(minimum: boot.architecture.kmallocMin, rules: boot.version.slab)
+    let classes = KmallocClasses(
+      minimum: boot.architecture.kmallocMin, kind: boot.config.slab, rules: boot.version.slab)
     var table = Explanation.Table(Explainer.slabHeads)
-    table.rows = classes.indices.compactMap { row(KmallocClasses.name(.normal, $0), classes, $0) }
+    table.rows = classes.indices.compactMap { row(classes.name(.normal, $0), classes, $0) }
     found.tables = [table]
     found.text = [
       "The order is the smallest that wastes at most a sixteenth (then an eighth, a quarter, a half) "

@@ -15,7 +15,14 @@ extension Body {
     "kcalloc": Kind(api: .kmalloc, free: .kfree, zeroes: true),
     "kmalloc_array": Kind(api: .kmalloc, free: .kfree),
     "kmalloc_node": Kind(api: .kmalloc, free: .kfree),
+    "kzalloc_node": Kind(api: .kmalloc, free: .kfree, zeroes: true),
+    "kcalloc_node": Kind(api: .kmalloc, free: .kfree, zeroes: true),
+    "kmalloc_array_node": Kind(api: .kmalloc, free: .kfree),
+    "krealloc": Kind(api: .krealloc, free: .kfree),
+    "krealloc_array": Kind(api: .krealloc, free: .kfree),
     "kmem_cache_alloc": Kind(api: .kmemCacheAlloc, free: .kmemCacheFree),
+    "kmem_cache_zalloc": Kind(api: .kmemCacheAlloc, free: .kmemCacheFree, zeroes: true),
+    "kmem_cache_alloc_node": Kind(api: .kmemCacheAlloc, free: .kmemCacheFree),
     "alloc_pages": Kind(api: .allocPages, free: .freePages),
     "__get_free_pages": Kind(api: .allocPages, free: .freePages),
     "vmalloc": Kind(api: .vmalloc, free: .vfree),
@@ -32,7 +39,8 @@ extension Body {
     case .list(let list): for item in list { findFrees(in: item, &frees) }
     case .map(let map):
       for entry in map {
-        if let kind = kinds[entry.key], let object = entry.value["as"]?.text {
+        let target = entry.value["as"] ?? entry.value["object"]
+        if let kind = kinds[entry.key], let object = target?.text {
           let from = entry.value["cache"]?.text.map { "(\($0))" } ?? ""
           frees[object] = ProgramBuilder.Free(api: kind.free, operation: kind.free.text + from)
         }
@@ -44,7 +52,7 @@ extension Body {
 
   func allocate(_ name: String, _ fields: Tree, _ span: Span) -> Bool {
     guard let kind = Self.kinds[name] else { return false }
-    let gfp = flags(name, fields, span)
+    let mask = flags(name, fields, span)
     let place = fields["node"].map { builder.node($0) } ?? .some(.any)
     var cache: Int?
     var count: UInt64? = 1
@@ -67,9 +75,13 @@ extension Body {
     }
     // No elements are no bytes: the kernel answers ZERO_SIZE_PTR.
     let isNothing = count == 0
-    let target = fields["as"]
-    guard let target, let slot = slot(target, "`as`"), let gfp, let place, let count, let size
+    let target = fields["as"] ?? fields["object"]
+    guard let target, let slot = slot(target, "`as`"), var gfp = mask, let place, let count,
+      let size
     else { return false }
+    if kind.api == .kmalloc {
+      if case .constant = size {} else { gfp.insert(.runTimeSize) }
+    }
     guard builder.program.allocations.count < ScenarioLimits.allocationsMax else {
       findings.add(
         .limit, "more than \(ScenarioLimits.allocationsMax) allocating steps", at: span)
@@ -81,8 +93,11 @@ extension Body {
         api: kind.api, size: builder.place(of: isNothing ? .constant(0) : size),
         count: isNothing ? 1 : count,
         gfp: kind.zeroes ? gfp.union(.zero) : gfp, place: place, cache: Int32(cache ?? -1),
-        operation: builder.operation("\(name)(\(label))", span)))
-    emit(.allocate(Int32(index), into: slot))
+        operation: builder.operation("\(name)(\(label))", span),
+        site: builder.site("\(self.name):\(span.line)")))
+    emit(
+      kind.api == .krealloc
+        ? .reallocate(Int32(index), slot) : .allocate(Int32(index), into: slot))
     onFailure(fields["on-failure"], .allocation(index), byDefault: "continue")
     noteFilled(target.text, slot, kind.free, cache: cache)
     return true
@@ -118,6 +133,12 @@ extension Body {
     }
     emit(.free(api, slot, operation: builder.operation(name, span)))
     noteEmptied(slot)
+    return false
+  }
+
+  func ksize(_ fields: Tree, _ span: Span) -> Bool {
+    guard let tree = fields["object"], let slot = slot(tree, "`object`") else { return false }
+    emit(.ksize(slot, operation: builder.operation("ksize", span)))
     return false
   }
 

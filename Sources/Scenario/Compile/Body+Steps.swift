@@ -60,6 +60,8 @@ extension Body {
   private func run(_ name: String, _ fields: Tree, _ span: Span) -> Bool {
     switch name {
     case "kfree": return free(.kfree, fields, span)
+    case "kfree_sensitive": return free(.kfreeSensitive, fields, span)
+    case "ksize": return ksize(fields, span)
     case "free_pages": return free(.freePages, fields, span)
     case "vfree": return free(.vfree, fields, span)
     case "kvfree": return free(.kvfree, fields, span)

@@ -86,9 +86,11 @@ final class Body {
     case .list(let list): for item in list { findObjects(in: item) }
     case .map(let map):
       for entry in map {
-        if entry.key == "as", let object = entry.value.text, object != "picked" {
-          if reading.name(entry.value, "an object") != nil {
-            addSlot(object, count: 1, isPool: false, entry.value.span)
+        let isReallocated = entry.key.hasPrefix("krealloc")
+        let tree = isReallocated ? entry.value["object"] ?? entry.value : entry.value
+        if entry.key == "as" || isReallocated, let object = tree.text, object != "picked" {
+          if reading.name(tree, "an object") != nil {
+            addSlot(object, count: 1, isPool: false, tree.span)
           }
         } else {
           findObjects(in: entry.value)
@@ -248,6 +250,7 @@ extension FreeAPI {
   var text: String {
     switch self {
     case .kfree: "kfree"
+    case .kfreeSensitive: "kfree_sensitive"
     case .kmemCacheFree: "kmem_cache_free"
     case .freePages: "free_pages"
     case .vfree: "vfree"

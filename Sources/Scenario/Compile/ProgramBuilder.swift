@@ -52,6 +52,7 @@ final class ProgramBuilder {
   /// Objects that all exits together free.
   var exitObjects = 0
   private var operationPlaces: [String: Int] = [:]
+  private var sitePlaces: [String: Int16] = [:]
   private var counterPlaces: [String: Int] = [:]
   private var distributionPlaces: [Distribution: Int32] = [:]
 
@@ -66,6 +67,14 @@ final class ProgramBuilder {
     operationPlaces[name] = program.operations.count
     program.operations.append(name)
     return Int16(program.operations.count - 1)
+  }
+
+  /// The place of a call site among the program's.
+  func site(_ name: String) -> Int16 {
+    if let place = sitePlaces[name] { return place }
+    sitePlaces[name] = Int16(clamping: program.sites.count)
+    program.sites.append(name)
+    return Int16(clamping: program.sites.count - 1)
   }
 
   func counter(_ name: String) -> Int32 {

@@ -96,7 +96,7 @@ struct MachineReader {
     if tree.text != nil { return version(tree).map { ($0, KernelConfig()) } }
     guard let map = reading.fields(tree, "`kernel:`", known: Words.kernel) else { return nil }
     let version = map["version"].map { self.version($0) } ?? .standard
-    var config = map["config"].map { self.config($0) } ?? KernelConfig()
+    var config = map["config"].map { self.config($0, of: version ?? .standard) } ?? KernelConfig()
     if let slab = map["slab"], let version { config.slab = self.slab(slab, of: version) }
     return version.map { ($0, config) }
   }
@@ -131,13 +131,21 @@ struct MachineReader {
     return kind
   }
 
-  private func config(_ tree: Tree) -> KernelConfig {
+  private func config(_ tree: Tree, of version: KernelVersion) -> KernelConfig {
     var config = KernelConfig()
     guard let map = reading.fields(tree, "`config:`", known: Words.config) else { return config }
     func bool(_ key: String) -> Bool? { map[key].flatMap { reading.bool($0, "`\(key)`") } }
     if let value = bool("transparent-hugepages") { config.transparentHugePages = value }
     if let value = bool("slab-freelist-random") { config.slabFreelistRandom = value }
     if let value = bool("memcg") { config.memcg = value }
+    if let value = bool("random-kmalloc-caches") {
+      config.randomKmallocCaches = value
+      if value, !version.slab.hasRandomCaches {
+        findings.add(
+          .kernel, "Linux \(version.name) has no CONFIG_RANDOM_KMALLOC_CACHES",
+          at: map["random-kmalloc-caches"]?.span, label: "it came with 6.6")
+      }
+    }
     if let tree = map["min-free"], let bytes = reading.size(tree, "min-free", atLeast: 1024) {
       config.minFreeKBytes = Int(bytes >> 10)
     }

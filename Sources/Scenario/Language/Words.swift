@@ -8,7 +8,7 @@ package enum Words {
   package static let machine = ["topology", "memory", "cpus", "clock"]
   package static let kernel = ["version", "slab", "config"]
   package static let config = [
-    "transparent-hugepages", "slab-freelist-random", "memcg", "min-free",
+    "transparent-hugepages", "slab-freelist-random", "memcg", "random-kmalloc-caches", "min-free",
   ]
   package static let cache = ["size", "align", "flags"]
   package static let cacheFlags = [
@@ -67,13 +67,30 @@ package enum Words {
       "kmalloc", "kzalloc", "kvmalloc", "kvzalloc", "__vmalloc", keys: ["size", "gfp"],
       required: ["size"]),
     allocations("kcalloc", "kmalloc_array", keys: ["n", "size", "gfp"], required: ["n", "size"]),
-    allocations("kmalloc_node", keys: ["size", "gfp", "node"], required: ["size", "node"]),
-    allocations("kmem_cache_alloc", keys: ["cache", "gfp"], required: ["cache"]),
+    allocations(
+      "kmalloc_node", "kzalloc_node", keys: ["size", "gfp", "node"], required: ["size", "node"]),
+    allocations(
+      "kcalloc_node", "kmalloc_array_node", keys: ["n", "size", "gfp", "node"],
+      required: ["n", "size", "node"]),
+    allocations(
+      "kmem_cache_alloc", "kmem_cache_zalloc", keys: ["cache", "gfp"], required: ["cache"]),
+    allocations(
+      "kmem_cache_alloc_node", keys: ["cache", "gfp", "node"], required: ["cache", "node"]),
     allocations(
       "alloc_pages", "__get_free_pages", keys: ["order", "gfp", "node"], required: ["order"]),
     allocations("vmalloc", "vzalloc", keys: ["size"], required: ["size"]),
     allocations("vmalloc_node", keys: ["size", "node"], required: ["size", "node"]),
   ].flatMap { $0 }
+
+  /// The object is changed in its place, so it has no `as:`.
+  private static let reallocating: [Step] = [
+    Step(
+      name: "krealloc", keys: ["object", "size", "gfp", "on-failure"],
+      required: ["object", "size"], main: nil),
+    Step(
+      name: "krealloc_array", keys: ["object", "n", "size", "gfp", "on-failure"],
+      required: ["object", "n", "size"], main: nil),
+  ]
 
   private static let own: [Step] = [
     Step(name: "work", keys: distributions, required: [], main: nil),
@@ -92,7 +109,8 @@ package enum Words {
   ]
 
   package static let steps: [Step] =
-    allocating + objects("kfree", "free_pages", "vfree", "kvfree", "forget")
+    allocating + reallocating
+    + objects("kfree", "kfree_sensitive", "ksize", "free_pages", "vfree", "kvfree", "forget")
     + objects("kmem_cache_free", more: ["cache"]) + objects("touch", more: ["stride"])
     + caches("kmem_cache_create", "kmem_cache_shrink", "kmem_cache_destroy") + own
 
@@ -101,12 +119,11 @@ package enum Words {
 
   /// Steps of the language that this version does not build.
   package static let stepsLater: Set<String> = [
-    "krealloc", "krealloc_array", "kfree_rcu", "kfree_sensitive", "kmem_cache_alloc_bulk",
-    "kmem_cache_free_bulk", "kmem_cache_alloc_node", "alloc_pages_bulk", "alloc_pages_node",
+    "kfree_rcu", "kmem_cache_alloc_bulk",
+    "kmem_cache_free_bulk", "alloc_pages_bulk", "alloc_pages_node",
     "alloc_pages_exact", "free_pages_exact", "__free_pages", "get_zeroed_page", "vmalloc_huge",
     "vzalloc_node", "vmalloc_user", "vmap", "vunmap", "vm_map_ram", "vm_unmap_ram", "kvcalloc",
-    "kvmalloc_array", "kvmalloc_node", "kvrealloc", "kmemdup", "kstrdup", "kcalloc_node",
-    "kzalloc_node", "mempool_create", "mempool_alloc", "mempool_free", "dma_pool_alloc",
+    "kvmalloc_array", "kvmalloc_node", "kvrealloc", "kmemdup", "kstrdup", "mempool_create", "mempool_alloc", "mempool_free", "dma_pool_alloc",
     "alloc_percpu", "free_percpu", "spin_trylock", "read_lock", "write_lock", "rcu_read_lock",
     "rcu_read_unlock", "synchronize_rcu", "call_rcu", "queue_work", "schedule_work",
     "wait_event", "wake_up",
@@ -114,6 +131,7 @@ package enum Words {
 
   /// Kernel spellings of what is called otherwise here.
   package static let renamed = [
+    "kzfree": "kfree_sensitive",
     "spin_lock": "lock", "spin_unlock": "unlock", "spin_lock_irqsave": "lock",
     "spin_unlock_irqrestore": "unlock", "spin_lock_irq": "lock", "spin_unlock_irq": "unlock",
     "raise_softirq": "raise", "msleep": "sleep", "usleep_range": "sleep", "udelay": "work",

@@ -8,6 +8,7 @@ import Simulation
 /// Not modelled: the retry of a this_cpu_cmpxchg that an interrupt made fail.
 package enum Kmalloc: Path {
   case start(size: UInt32, gfp: GFPFlags, node: NodeID)
+  case looked(size: UInt32, gfp: GFPFlags, node: NodeID)
   case fast(size: UInt32, gfp: GFPFlags, node: NodeID)
   case slow(size: UInt32, gfp: GFPFlags, node: NodeID)
   case large
@@ -23,10 +24,12 @@ package enum Kmalloc: Path {
         return ask(.call(.kmallocLarge(.start(size: size, gfp: gfp, node: node))), then: .large)
       }
       if gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
-      guard world.goesAhead(.slubAllocFast, on: cpu) else {
-        return ask(.ahead(.slubAllocFast), then: .fast(size: size, gfp: gfp, node: node))
+      // The compiler finds the class of a size that it knows.
+      if gfp.contains(.runTimeSize), !world.goesAhead(.kmallocLookup, on: cpu) {
+        return ask(.ahead(.kmallocLookup), then: .looked(size: size, gfp: gfp, node: node))
       }
-      return fast(size, gfp, node, &world, cpu)
+      return begin(size, gfp, node, &world, cpu)
+    case .looked(let size, let gfp, let node): return begin(size, gfp, node, &world, cpu)
     case .fast(let size, let gfp, let node): return fast(size, gfp, node, &world, cpu)
     case .slow(let size, let gfp, let node):
       let cache = world.slab.kmallocCache(size: Int(size), gfp: gfp)
@@ -34,6 +37,16 @@ package enum Kmalloc: Path {
     case .large: return .return(reply)
     case .zeroed(let object): return .return(.address(object))
     }
+  }
+
+  @inline(__always)
+  private mutating func begin(
+    _ size: UInt32, _ gfp: GFPFlags, _ node: NodeID, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    guard world.goesAhead(.slubAllocFast, on: cpu) else {
+      return ask(.ahead(.slubAllocFast), then: .fast(size: size, gfp: gfp, node: node))
+    }
+    return fast(size, gfp, node, &world, cpu)
   }
 
   @inline(__always)
@@ -78,7 +91,8 @@ package enum KmallocLarge: Path {
   package static var name: PathName { .kmalloc_large }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
-    case .start(let size, var gfp, let node):
+    case .start(let size, let asked, let node):
+      var gfp = asked.flags
       if !gfp.isDisjoint(with: .slabBug) { gfp = world.fixSlabFlags(gfp, on: cpu) }
       gfp.insert(.comp)
       let order = Order.holding(bytes: Int(size), pageSize: world.architecture.pageSize)
@@ -105,25 +119,27 @@ package enum KmallocLarge: Path {
 /// Kernel: `kmalloc_array()`, `kcalloc()` (include/linux/slab.h, 6.12).
 package enum KmallocArray: Path {
   /// `bytes` is `overflow` where the product does not fit.
-  case start(bytes: UInt64, gfp: GFPFlags)
+  case start(bytes: UInt64, gfp: GFPFlags, node: NodeID)
   case given
 
   static let overflow = UInt64.max
 
   /// The call for `count` elements of `size` bytes; kcalloc's mask has `.zero`.
-  package static func frame(count: UInt64, size: UInt64, gfp: GFPFlags) -> Frame {
+  package static func frame(
+    count: UInt64, size: UInt64, gfp: GFPFlags, node: NodeID = .any
+  ) -> Frame {
     let bytes = KmallocClasses.arrayBytes(count: count, size: size)
-    return .kmallocArray(.start(bytes: bytes ?? overflow, gfp: gfp))
+    return .kmallocArray(.start(bytes: bytes ?? overflow, gfp: gfp, node: node))
   }
 
   package static var name: PathName { .kmalloc_array }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
-    case .start(let bytes, let gfp):
+    case .start(let bytes, let gfp, let node):
       guard bytes != KmallocArray.overflow else { return .return(.address(.null)) }
       // More than 32 bits is more than any block of pages: it fails as the largest size does.
       let size = UInt32(clamping: bytes)
-      return ask(.call(.kmalloc(.start(size: size, gfp: gfp, node: .any))), then: .given)
+      return ask(.call(.kmalloc(.start(size: size, gfp: gfp, node: node))), then: .given)
     case .given: return .return(reply)
     }
   }

@@ -1,8 +1,18 @@
 import Hardware
 
 /// Which family of kmalloc caches serves a request. Kernel: `enum kmalloc_cache_type` (6.12).
+///
+/// Its number is its place in the table of caches, behind the copies of the normal family.
 package enum KmallocFamily: UInt8, CaseIterable, BitwiseCopyable, Sendable {
-  case normal, dma, reclaim, cgroup
+  case normal = 0
+  case dma = 16
+  case reclaim, cgroup
+
+  /// Copies of the normal family beside itself. Kernel: `RANDOM_KMALLOC_CACHES_NR`
+  /// (include/linux/slab.h, 6.6).
+  package static let copies = 15
+  /// Places in the table: a row for each copy and family.
+  static let rows = 19
 
   /// The family for a request. Kernel: `kmalloc_type()` (include/linux/slab.h, 6.12): DMA goes
   /// before reclaimable, reclaimable before accounted.
@@ -17,7 +27,25 @@ package enum KmallocFamily: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     }
   }
 
-  /// What stands before the size in a cache's name.
+  /// The row of a request: that of its family, or of the copy that its place in the code has.
+  @inline(__always)
+  static func row(_ gfp: GFPFlags) -> Int {
+    gfp.isDisjoint(with: [.dma, .reclaimable, .account])
+      ? Int(truncatingIfNeeded: gfp.rawValue &>> GFPFlags.copyShift)
+      : Int(KmallocFamily(gfp).rawValue)
+  }
+
+  /// Which copy calls from a place get: 4 bits of a hash, so that an attacker cannot tell which
+  /// other places share it.
+  ///
+  /// Kernel: `hash_64(caller ^ random_kmalloc_seed, 4)` (include/linux/slab.h, 6.6).
+  package static func copy(site: String, seed: UInt64) -> Int {
+    var name: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in site.utf8 { name = (name ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    return Int(((name ^ seed) &* 0x61C8_8646_80B5_83EB) >> 60)
+  }
+
+  /// What stands before the size in a cache's name, since 4.20.
   package var prefix: String {
     switch self {
     case .normal: "kmalloc-"
@@ -40,8 +68,8 @@ package enum KmallocFamily: UInt8, CaseIterable, BitwiseCopyable, Sendable {
 /// Which kmalloc class serves a size, and how much of it can be used.
 ///
 /// Kernel: `kmalloc_size_index[]`, `__kmalloc_index()`, `setup_kmalloc_cache_index_table()`,
-/// `kmalloc_size_roundup()` (mm/slab_common.c, include/linux/slab.h, 6.12). Not modelled:
-/// CONFIG_RANDOM_KMALLOC_CACHES, dedicated buckets (`kmem_buckets`).
+/// `kmalloc_size_roundup()` (mm/slab_common.c, include/linux/slab.h, 6.12). Not modelled: dedicated
+/// buckets (`kmem_buckets`).
 package struct KmallocClasses: BitwiseCopyable, Sendable {
   /// Classes there are at most, by index: those of SLAB go to 4 MiB. Kernel: `KMALLOC_SHIFT_HIGH`
   /// + 1 (14 in SLUB, 23 in SLAB up to 6.0), for pages of 4 KiB.
@@ -58,10 +86,13 @@ package struct KmallocClasses: BitwiseCopyable, Sendable {
   /// Bytes of the smallest class.
   package let minimum: Int
   private let alignment: SlabRules.KmallocAlignment
+  private let naming: SlabRules.KmallocNames
+  private let kind: SlabKind
 
   package init(minimum: Int, kind: SlabKind = .slub, rules: SlabRules) {
     (self.minimum, cacheMax) = (minimum, rules.kmallocCacheMax(kind))
-    alignment = rules.kmallocAlignment
+    (alignment, naming) = (rules.kmallocAlignment, rules.kmallocNames)
+    self.kind = kind
     small = [3, 4, 5, 5, 6, 6, 6, 6, 1, 1, 1, 1, 7, 7, 7, 7, 2, 2, 2, 2, 2, 2, 2, 2]
     let lowest = UInt8(SlabSizing.fls(minimum - 1))
     for entry in 0..<24 where (entry + 1) * 8 < minimum { small[entry] = lowest }
@@ -93,10 +124,27 @@ package struct KmallocClasses: BitwiseCopyable, Sendable {
     return odd + Array(lowest..<SlabSizing.fls(cacheMax))
   }
 
-  /// Kernel: `kmalloc_info[].name`: `kmalloc-96`, `dma-kmalloc-2k`.
-  package static func name(_ family: KmallocFamily, _ index: Int) -> String {
-    let size = size(of: index)
-    return family.prefix + (size >= 1024 ? "\(size / 1024)k" : "\(size)")
+  /// What the release calls a class of a family: `kmalloc-96`, `dma-kmalloc-2k`,
+  /// `kmalloc-rnd-07-64`, `size-2048(DMA)`.
+  ///
+  /// Kernel: `kmalloc_info[].name` (mm/slab_common.c; 4.19, 4.20, 6.6), `malloc_sizes`
+  /// (mm/slab.c, 2.6.24), `kmem_cache_init()`, `dma_kmalloc_cache()` (mm/slub.c, 2.6.24).
+  package func name(_ family: KmallocFamily, _ index: Int, copy: Int = 0) -> String {
+    let size = KmallocClasses.size(of: index)
+    guard copy == 0 else {
+      return "kmalloc-rnd-\(copy < 10 ? "0" : "")\(copy)-" + KmallocClasses.short(size)
+    }
+    switch naming {
+    case .kibibytes: return family.prefix + KmallocClasses.short(size)
+    case .bytes: return family.prefix + "\(size)"
+    case .ofAllocator:
+      if kind == .slab { return "size-\(size)" + (family == .dma ? "(DMA)" : "") }
+      return (family == .dma ? "kmalloc_dma-" : family.prefix) + "\(size)"
+    }
+  }
+
+  private static func short(_ size: Int) -> String {
+    size >= 1 << 20 ? "\(size >> 20)M" : size >= 1024 ? "\(size >> 10)k" : "\(size)"
   }
 
   /// What a class asks for as alignment. Unit: bytes. Kernel: `create_boot_cache()` (6.12 and 6.9

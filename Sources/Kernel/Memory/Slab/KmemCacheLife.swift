@@ -143,7 +143,8 @@ package enum Krealloc: Path {
         world.slab.reallocations.give(id)
         return .return(.address(request.address))
       }
-      let call = Kmalloc.start(size: request.size, gfp: request.gfp, node: .any)
+      let gfp = request.gfp.union(.runTimeSize)
+      let call = Kmalloc.start(size: request.size, gfp: gfp, node: .any)
       return ask(.call(.kmalloc(call)), then: .allocated(id))
     case .allocated(let id):
       let request = world.slab.reallocations[id]

@@ -9,19 +9,27 @@ extension SlabAllocator {
   /// Kernel: `create_kmalloc_caches()` (mm/slab_common.c, 6.12).
   mutating func createKmallocCaches(cacheLine: Int) {
     for family in KmallocFamily.allCases {
-      for index in classes.indices {
-        let place = Int(family.rawValue) * KmallocClasses.count + index
-        guard exists(family) else {
-          kmallocCaches[place] = kmallocCaches[index]
-          continue
-        }
-        let id = declare(
-          KmallocClasses.name(family, index), objectSize: KmallocClasses.size(of: index),
-          align: classes.alignment(of: index), flags: family.flags, cacheLine: cacheLine)
-        guard let id else { preconditionFailure("a kmalloc class has no slab") }
-        caches[id].state = .live
-        kmallocCaches[place] = id
+      createCaches(of: family, row: Int(family.rawValue), cacheLine)
+      guard family == .normal else { continue }
+      for copy in 1...KmallocFamily.copies { createCaches(of: .normal, row: copy, cacheLine) }
+    }
+  }
+
+  /// The caches of a row of the table, or the normal ones where the kernel has no such row.
+  private mutating func createCaches(of family: KmallocFamily, row: Int, _ cacheLine: Int) {
+    let copy = family == .normal ? row : 0
+    for index in classes.indices {
+      let place = row * KmallocClasses.count + index
+      guard exists(family), copy == 0 || settings.hasRandomCopies else {
+        kmallocCaches[place] = kmallocCaches[index]
+        continue
       }
+      let id = declare(
+        classes.name(family, index, copy: copy), objectSize: KmallocClasses.size(of: index),
+        align: classes.alignment(of: index), flags: family.flags, cacheLine: cacheLine)
+      guard let id else { preconditionFailure("a kmalloc class has no slab") }
+      caches[id].state = .live
+      kmallocCaches[place] = id
     }
   }
 
@@ -37,8 +45,7 @@ extension SlabAllocator {
   /// The cache that serves a kmalloc of 1 to `classes.cacheMax` bytes. Kernel: `kmalloc_slab()`.
   @inline(__always)
   func kmallocCache(size: Int, gfp: GFPFlags) -> CacheID {
-    let family = Int(KmallocFamily(gfp).rawValue)
-    return kmallocCaches[family &* KmallocClasses.count &+ classes.index(of: size)]
+    kmallocCaches[KmallocFamily.row(gfp) &* KmallocClasses.count &+ classes.index(of: size)]
   }
 
   /// A place for a cache with these sizes, for `kmem_cache_create()` to bring to life.

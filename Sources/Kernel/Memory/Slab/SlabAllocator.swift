@@ -31,6 +31,8 @@ package struct SlabAllocator: ~Copyable {
     var memcg: Bool
     /// CONFIG_SLAB_FREELIST_RANDOM: new freelists follow a permutation of their cache.
     var isFreelistRandom: Bool
+    /// CONFIG_RANDOM_KMALLOC_CACHES: sixteen copies of the normal kmalloc caches, by call site.
+    var hasRandomCopies = false
   }
 
   package let rules: SlabRules
@@ -92,7 +94,8 @@ package struct SlabAllocator: ~Copyable {
       pageCount: pageCount, architecture: boot.architecture, rules: boot.version.slab,
       settings: Settings(
         kind: boot.config.slab, memcg: boot.config.memcg,
-        isFreelistRandom: boot.config.slabFreelistRandom),
+        isFreelistRandom: boot.config.slabFreelistRandom,
+        hasRandomCopies: boot.config.randomKmallocCaches && boot.version.slab.hasRandomCaches),
       seed: boot.seed, mutex: locks.make(.slabMutex, name: "slab_mutex", lines: &lines),
       flushLock: locks.make(.slubFlush, name: "flush_lock", lines: &lines))
   }
@@ -117,7 +120,7 @@ package struct SlabAllocator: ~Copyable {
     caches = Buffer(64, KmemCache(sizing, flags: [], state: .none))
     layouts = Buffer(64, CacheLayout(sizing, settings.kind))
     names = []
-    kmallocCaches = Buffer(KmallocFamily.allCases.count * KmallocClasses.count, .none)
+    kmallocCaches = Buffer(KmallocFamily.rows * KmallocClasses.count, .none)
     cpus = Buffer(0, KmemCacheCPU(cpu: 0))
     nodes = Buffer(0, .blank)
     slabs = Buffer(1024, .blank)

@@ -62,7 +62,7 @@ extension World {
     let accounted: UInt64 = gfp.contains(.account) ? 1 : 0
     trace(
       event, on: cpu, a: object.raw, b: UInt64(asked) | UInt64(given) << 32,
-      c: UInt64(gfp.rawValue) | number << 32 | accounted << 48)
+      c: UInt64(gfp.flags.rawValue) | number << 32 | accounted << 48)
   }
 
   mutating func complainDoubleFree(_ id: ID<Slab>, _ index: UInt16, on cpu: CPUID) {

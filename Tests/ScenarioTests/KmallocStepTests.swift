@@ -1,0 +1,93 @@
+import Kernel
+import Run
+import Testing
+
+@testable import Scenario
+
+/// The steps of the kmalloc family, each as a user writes it.
+@Suite struct KmallocStepTests {
+  private func run(_ text: String, machine: String = "pu:1") throws -> RunResult {
+    let checked = try check(text, machine: machine).get()
+    var runner = Runner(checked.plan, options: RunOptions())
+    runner.run(drain: { _ in }, shouldStop: { _, _ in false })
+    let broken = runner.machine.checkInvariants()
+    #expect(broken == nil)
+    let result = checked.judge(runner.result(wallS: 1))
+    #expect(result.ended == "complete")
+    for expectation in result.expectations { #expect(expectation.held, "\(expectation)") }
+    return result
+  }
+
+  private func scenario(
+    _ steps: [String], expect: [String] = [], kernel: String = "\"6.12\""
+  ) -> String {
+    """
+    scenario: 1
+    kernel: \(kernel)
+    caches: {skb: {size: 200B}}
+    threads:
+      - name: t
+        on: first
+        slots: {name: pool, count: 64}
+        steps:
+    \(steps.map { "      - " + $0 }.joined(separator: "\n"))
+    expect:
+      - violations == 0
+    \(expect.map { "  - " + $0 }.joined(separator: "\n"))
+    """
+  }
+
+  @Test("krealloc moves an object that outgrows its class, and a failed one leaves it")
+  func krealloc() throws {
+    let result = try run(
+      scenario(
+        [
+          "krealloc: {object: a, size: 100B}", "krealloc: {object: a, size: 128B}",
+          "krealloc: {object: a, size: 4KiB}", "krealloc_array: {object: a, n: 3, size: 4KiB}",
+          // Too much for any block of pages: NULL, and the object stays.
+          "krealloc: {object: a, size: 1GiB, gfp: GFP_KERNEL | __GFP_NOWARN}",
+          "krealloc_array: {object: a, n: 18000000000000000000, size: 8B}",
+          "when: {full: a, then: [count: kept]}", "kfree: a",
+        ],
+        expect: [
+          "kept == 1", "operations.krealloc(1GiB).failed == 1",
+          "operations.krealloc(100).failed == 0", "operations.kfree.count == 1",
+          "caches.kmalloc-128.slabs == 1", "caches.kmalloc-4k.slabs == 1",
+        ]))
+    #expect(result.caches.allSatisfy { $0.activeObjects == 0 || $0.slabs > 0 })
+  }
+
+  @Test("allocations on a node, of a zeroed object, and frees that leave nothing to read")
+  func variants() throws {
+    _ = try run(
+      scenario(
+        [
+          "kzalloc_node: {size: 64B, node: 1, as: a}",
+          "kcalloc_node: {n: 4, size: 64B, node: 0, as: b}",
+          "kmalloc_array_node: {n: 2, size: 64B, node: here, as: c}",
+          "kmem_cache_alloc_node: {cache: skb, node: 1, as: d}",
+          "kmem_cache_zalloc: {cache: skb, as: e}", "ksize: a", "kfree_sensitive: a", "kfree: b",
+          "kfree: c", "kmem_cache_free: d", "kmem_cache_free: e",
+        ],
+        expect: [
+          "operations.ksize.count == 1", "operations.kfree_sensitive.count == 1",
+          "operations.kfree.count == 2",  // The CPU keeps the slab that node 1 gave: who asks for no node gets it.
+          "caches.skb.slabs == 1",
+        ]), machine: "package:2 numa:1 core:1 pu:1")
+  }
+
+  @Test("calls from different places get different copies of the kmalloc caches")
+  func randomCaches() throws {
+    let lines = (0..<24).map { "kmalloc: {size: 64B, as: a\($0)}" }
+    let frees = (0..<24).map { "kfree: a\($0)" }
+    let on = "{version: \"6.6\", config: {random-kmalloc-caches: on}}"
+    let result = try run(scenario(lines + frees, kernel: on))
+    let copies = result.caches.filter { $0.name.hasSuffix("-64") && $0.slabs > 0 }
+    #expect(copies.count > 5)
+    let off = try run(scenario(lines + frees, kernel: "\"6.6\""))
+    #expect(off.caches.filter { $0.name.hasPrefix("kmalloc-rnd") }.isEmpty)
+    #expect(
+      codes(scenario(lines, kernel: "{version: \"6.1\", config: {random-kmalloc-caches: on}}"))
+        == ["S119"])
+  }
+}
