@@ -8,7 +8,8 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case __alloc_pages, get_page_from_freelist, rmqueue, rmqueue_bulk, __alloc_pages_slowpath
   case free_unref_page, free_pcppages_bulk, alloc_pages_bulk, drain_all_pages
   case refresh_cpu_vm_stats
-  case kmalloc, kmalloc_large, kmalloc_array, krealloc, kfree, ksize, kfree_sensitive, kmem_cache_alloc, kmem_cache_free
+  case kmalloc, kmalloc_large, kmalloc_array, krealloc, kfree, ksize, kfree_sensitive,
+    kmem_cache_alloc, kmem_cache_free
   case ___slab_alloc, get_partial, get_partial_node, get_any_partial, allocate_slab, discard_slab
   case __slab_free, put_cpu_partial, __put_partials, deactivate_slab
   case flush_cpu_slab, flush_all_cpus_locked
