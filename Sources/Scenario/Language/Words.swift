@@ -120,12 +120,12 @@ package enum Words {
   /// Steps of the language that this version does not build.
   package static let stepsLater: Set<String> = [
     "kfree_rcu", "kmem_cache_alloc_bulk", "kmem_cache_free_bulk", "alloc_pages_bulk",
-    "alloc_pages_node", "alloc_pages_exact", "free_pages_exact", "__free_pages", "get_zeroed_page", "vmalloc_huge",
-    "vzalloc_node", "vmalloc_user", "vmap", "vunmap", "vm_map_ram", "vm_unmap_ram", "kvcalloc",
-    "kvmalloc_array", "kvmalloc_node", "kvrealloc", "kmemdup", "kstrdup", "mempool_create",
-    "mempool_alloc", "mempool_free", "dma_pool_alloc", "alloc_percpu", "free_percpu", "spin_trylock", "read_lock", "write_lock", "rcu_read_lock",
-    "rcu_read_unlock", "synchronize_rcu", "call_rcu", "queue_work", "schedule_work",
-    "wait_event", "wake_up",
+    "alloc_pages_node", "alloc_pages_exact", "free_pages_exact", "__free_pages", "get_zeroed_page",
+    "vmalloc_huge", "vzalloc_node", "vmalloc_user", "vmap", "vunmap", "vm_map_ram", "vm_unmap_ram",
+    "kvcalloc", "kvmalloc_array", "kvmalloc_node", "kvrealloc", "kmemdup", "kstrdup",
+    "mempool_create", "mempool_alloc", "mempool_free", "dma_pool_alloc", "alloc_percpu",
+    "free_percpu", "spin_trylock", "read_lock", "write_lock", "rcu_read_lock", "rcu_read_unlock",
+    "synchronize_rcu", "call_rcu", "queue_work", "schedule_work", "wait_event", "wake_up",
   ]
 
   /// Kernel spellings of what is called otherwise here.
