@@ -12,6 +12,13 @@ package enum CallFunction: BitwiseCopyable, Equatable {
   /// Every TLB entry, and those of a few pages.
   case flushTLBAll
   case flushTLBRange(Address, pages: UInt8)
+  /// Slabs of the CPU, on CPUs that have any. To 5.14.
+  case flushCPUSlab(cache: UInt16)
+
+  /// Whether it flushes TLBs; all others are no TLB statistics.
+  var isShootdown: Bool {
+    if case .flushCPUSlab = self { false } else { true }
+  }
 
   var frame: Frame {
     switch self {
@@ -19,6 +26,7 @@ package enum CallFunction: BitwiseCopyable, Equatable {
     case .flushTLBAll: .doFlushTLBAll(.start)
     case .flushTLBRange(let address, let pages):
       .doKernelRangeFlush(.start(address, pages: pages))
+    case .flushCPUSlab(let cache): .flushCPUSlab(.start(cache: cache))
     }
   }
 }

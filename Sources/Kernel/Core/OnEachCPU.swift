@@ -1,7 +1,7 @@
 import Hardware
 import Simulation
 
-/// Runs a function on every CPU and waits for all.
+/// Runs a function on every CPU, or every one that it concerns, and waits for all.
 ///
 /// Kernel: `on_each_cpu()` → `smp_call_function_many_cond()` (kernel/smp.c, 6.12): queue to all,
 /// interrupt those whose queue was empty (one write when that is all others, else one a cluster),
@@ -63,7 +63,11 @@ package enum OnEachCPU: Path {
 
   /// Fills the call for `target`, or for the next that is not this CPU.
   private mutating func fill(_ target: Int32, _ world: inout World, _ cpu: CPUID) -> Step {
-    let target = Int(target) == cpu.index ? target + 1 : target
+    let function = world.calls.requests[cpu.index].function
+    var target = target
+    while target < world.layout.cpuCount,
+      Int(target) == cpu.index || !world.concerns(function, CPUID(Int(target)))
+    { target += 1 }
     guard target < world.layout.cpuCount else { return startSending(&world, cpu) }
     let call = world.calls.reserve(&world.lines)
     return ask(.touch(world.calls.calls[call].line), then: .filled(call, target: target))
@@ -87,6 +91,10 @@ package enum OnEachCPU: Path {
       guard mask != 0 else { continue }
       let cluster = Int32(cluster)
       return ask(.send(.callFunction, cluster: cluster, mask: mask), then: .sent(cluster: cluster))
+    }
+    guard world.concerns(world.calls.requests[cpu.index].function, cpu) else {
+      world.trace(.callWaitBegin, on: cpu)
+      return ask(.sync, then: .waiting)
     }
     return ask(.disable(.irqs), then: .irqsOff)
   }

@@ -56,6 +56,7 @@ package enum Frame: BitwiseCopyable {
   case kmemCacheAlloc(KmemCacheAlloc)
   case kmemCacheFree(KmemCacheFree)
   case slabAlloc(SlabAlloc)
+  case slabAllocIRQsOff(SlabAllocIRQsOff)
   case getPartial(GetPartial)
   case getPartialNode(GetPartialNode)
   case getAnyPartial(GetAnyPartial)
@@ -133,6 +134,7 @@ package enum Frame: BitwiseCopyable {
     case .kmemCacheAlloc(let path): return go(path, Frame.kmemCacheAlloc)
     case .kmemCacheFree(let path): return go(path, Frame.kmemCacheFree)
     case .slabAlloc(let path): return go(path, Frame.slabAlloc)
+    case .slabAllocIRQsOff(let path): return go(path, Frame.slabAllocIRQsOff)
     case .getPartial(let path): return go(path, Frame.getPartial)
     case .getPartialNode(let path): return go(path, Frame.getPartialNode)
     case .getAnyPartial(let path): return go(path, Frame.getAnyPartial)
@@ -203,6 +205,7 @@ package enum Frame: BitwiseCopyable {
     case .kmemCacheAlloc: KmemCacheAlloc.name
     case .kmemCacheFree: KmemCacheFree.name
     case .slabAlloc: SlabAlloc.name
+    case .slabAllocIRQsOff: SlabAllocIRQsOff.name
     case .getPartial: GetPartial.name
     case .getPartialNode: GetPartialNode.name
     case .getAnyPartial: GetAnyPartial.name

@@ -86,6 +86,10 @@ package struct Reply: BitwiseCopyable, Equatable {
     Reply(.number, UInt64(bitPattern: Int64(value)))
   }
   package static func slab(_ id: ID<Slab>) -> Reply { Reply(.slab, pack(id.index)) }
+  /// A slab and the first of the free objects that its taker got with it.
+  package static func slab(_ id: ID<Slab>, freelist: UInt16) -> Reply {
+    Reply(.slab, pack(id.index) | UInt64(freelist) << 32)
+  }
   /// A chain of `count` pages that begins at `first`.
   package static func pages(first: PFN, count: Int) -> Reply {
     Reply(.pages, pack(first.index) | UInt64(UInt32(count)) << 32)
@@ -96,6 +100,7 @@ package struct Reply: BitwiseCopyable, Equatable {
   package var pfn: PFN { PFN(unpack(read(.pfn))) }
   package var number: Int { Int(Int64(bitPattern: read(.number))) }
   package var slab: ID<Slab> { ID(unpack(read(.slab))) }
+  package var freelist: UInt16 { UInt16(truncatingIfNeeded: read(.slab) >> 32) }
   package var pages: (first: PFN, count: Int) {
     let bits = read(.pages)
     return (PFN(unpack(bits)), Int(bits >> 32))

@@ -145,7 +145,9 @@ extension World {
   /// Books a finished cross-CPU call of `cpu`.
   mutating func noteShootdown(on cpu: CPUID) {
     let request = calls.requests[cpu.index]
-    shootdowns.note(now - request.since, slowest: request.slowest)
+    if request.function.isShootdown {
+      shootdowns.note(now - request.since, slowest: request.slowest)
+    }
     trace(.shootdownEnd, on: cpu, a: UInt64(bitPattern: Int64(request.slowest.index)))
   }
 }

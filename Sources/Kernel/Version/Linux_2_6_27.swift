@@ -6,5 +6,6 @@ extension KernelVersion {
     $0.slab.slubOrderMax = 3
     $0.slab.slubCacheMax = 4096
     $0.slab.slobLists = 3
+    $0.slab.putsSpentSlabsLast = true
   }
 }

@@ -4,6 +4,7 @@ extension KernelVersion {
     $0.slab.hasSlabCmpxchg = true
     $0.slab.cpuPartialUnit = .objects
     $0.slab.freezesPartials = true
+    $0.slab.emptySlabs = .aboveMinimum
     $0.slab.kfreeRCU = .eachObject
   }
 }

@@ -3,6 +3,7 @@ extension KernelVersion {
   package static let v6_8 = v6_6.successor("6.8") {
     $0.slab.kinds.remove(.slab)
     $0.slab.freezesPartials = false
+    $0.slab.countsBulkObjects = true
     $0.slab.orderSearch = .moreWaste
   }
 }

@@ -143,6 +143,24 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
   /// Kernel: `get_partial()` (mm/slub.c; 6.9, 6.11).
   package var nodeRequestSearchesOthers: Bool
 
+  /// When an empty slab goes back to the page allocator.
+  package enum EmptySlabs: BitwiseCopyable, Sendable, Equatable {
+    /// When its last object is freed; one that a CPU gives up, when its node has enough. Up to 3.1.
+    case freedAtOnce
+    /// When its node has more partial slabs than it keeps. Up to 3.16.
+    case aboveMinimum
+    /// When its node has as many as it keeps. From 3.17.
+    case atMinimum
+  }
+  /// Kernel: `__slab_free()`, `unfreeze_slab()`, `deactivate_slab()` (mm/slub.c; 2.6.36, 3.10, 4.14).
+  package var emptySlabs: EmptySlabs
+  /// A slab whose CPU took all of its freelist goes to the tail of its node's list, else to the
+  /// head. Kernel: `unfreeze_slab()` (mm/slub.c; 2.6.24, 2.6.36), before `hasSlabCmpxchg`.
+  package var putsSpentSlabsLast: Bool
+  /// Each object of a bulk call counts in the statistics. Kernel: `__kmem_cache_alloc_bulk()`,
+  /// `do_slab_free()` (mm/slub.c; 6.6, 6.8).
+  package var countsBulkObjects: Bool
+
   // MARK: Sheaves
 
   /// Which caches have sheaves in front of their slabs.

@@ -34,14 +34,16 @@ struct PathRunner: ~Copyable {
 
   init(
     cpus: Int, nodes: Int = 1, bytesPerNode: UInt64 = 1 << 30, seed: UInt64 = 1,
-    freelistRandom: Bool = false
+    freelistRandom: Bool = false, kernel: String = "6.12"
   ) throws {
     var machine = MachineDescription.plain(cpus: cpus, nodes: nodes)
     for node in 0..<nodes { machine.nodes[node].memoryBytes = bytesPerNode }
     var config = KernelConfig()
     config.slabFreelistRandom = freelistRandom
     world = World(
-      Boot(machine: machine, costs: try CostFile.named("generic-x86"), config: config, seed: seed))
+      Boot(
+        machine: machine, version: try #require(KernelVersion(named: kernel)),
+        costs: try CostFile.named("generic-x86"), config: config, seed: seed))
     self.cpus = [[Thread]](repeating: [], count: cpus)
   }
 
@@ -102,6 +104,7 @@ struct PathRunner: ~Copyable {
       world.cpus[CPUID(cpu)].preemptCount.add(PreemptCount.preemption)
     case .enable(.preemption):
       world.cpus[CPUID(cpu)].preemptCount.subtract(PreemptCount.preemption)
+    case .call(.onEachCPU(.start(.flushCPUSlab(let cache)))): flush(CacheID(Int(cache)))
     case .call(let frame): cpus[cpu][top].frames.append(frame)
     case .return(let reply):
       cpus[cpu][top].frames.removeLast()
@@ -115,6 +118,19 @@ struct PathRunner: ~Copyable {
     default: break
     }
     if case .call(let frame) = step { note(called: frame) }
+  }
+
+  /// The interrupts of flush_all(), each at its CPU's next chance, which is now or when interrupts
+  /// are on: a CPU that has them off finishes what it is at.
+  private mutating func flush(_ cache: CacheID) {
+    isInWorkItem = true
+    for target in cpus.indices where world.slab.hasCPUSlab(cache, on: CPUID(target)) {
+      while world.cpus[CPUID(target)].irqsOff > 0, isReady(target) { advance(target) }
+      world.cpus[CPUID(target)].irqsOff += 1
+      _ = call(.flushCPUSlab(.start(cache: UInt16(cache.index))), on: target)
+      world.cpus[CPUID(target)].irqsOff -= 1
+    }
+    isInWorkItem = false
   }
 
   private mutating func note(called frame: Frame) {

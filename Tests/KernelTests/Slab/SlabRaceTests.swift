@@ -7,13 +7,18 @@ import Testing
 /// The slab paths in all orders that a seed draws: every CPU may stop between any two steps, and
 /// interrupts come wherever they are not off.
 @Suite struct SlabRaceTests {
+  /// One release of each family of paths.
+  static let kernels = ["3.10", "4.19", "5.12", "5.15", "6.1", "6.8", "6.12"]
+
   /// A slab of 8, of 1 and of 4 objects: lists change at nearly every free.
   @Test(
     "no object is lost or handed out twice, whoever comes between",
-    arguments: [(4096, 1), (4096, 2), (32768, 3), (8192, 4), (4096, 5)] as [(Int, UInt64)])
-  func storm(size: Int, seed: UInt64) throws {
-    var storm = try Storm(size: size, seed: seed)
-    for turn in 0..<60_000 {
+    arguments: [(4096, 1), (4096, 2), (32768, 3), (8192, 4), (4096, 5)] as [(Int, UInt64)],
+    Self.kernels)
+  func storm(_ shape: (Int, UInt64), kernel: String) throws {
+    let (size, seed) = shape
+    var storm = try Storm(size: size, seed: seed, kernel: kernel)
+    for turn in 0..<20_000 {
       storm.turn()
       if turn % 97 == 0 {
         let (taken, least, most) = (
@@ -33,7 +38,10 @@ import Testing
       SlabStat.free_frozen, .free_remove_partial, .alloc_from_partial, .alloc_refill, .free_slab,
       .cpu_partial_drain, .cpu_partial_alloc, .alloc_node_mismatch, .deactivate_to_head,
     ].map { storm.runner.count($0, storm.cache) > 0 }
-    if size == 4096 { #expect(counts == [Bool](repeating: true, count: 9)) }
+    // 3.10 keeps one empty slab more, which so few objects do not always exceed.
+    if size == 4096, kernel != "3.10" {
+      #expect(counts == [Bool](repeating: true, count: 9), "\(kernel)")
+    }
     let slabs = storm.runner.count(.alloc_slab, storm.cache)
     let emptied = storm.runner.count(.free_slab, storm.cache) + storm.shrunk
     #expect(slabs == emptied)
@@ -43,9 +51,11 @@ import Testing
   /// ended by one free, so there are as many complaints as there were frees too many.
   @Test(
     "each free too many is reported once and breaks nothing, whoever frees at the same time",
-    arguments: [4096, 32768, 8192], 1...8 as ClosedRange<UInt64>)
-  func doubleFrees(size: Int, seed: UInt64) throws {
-    var storm = try Storm(size: size, seed: seed, freesTwice: true)
+    arguments: [(4096, "4.19"), (4096, "6.1")] + [4096, 32768, 8192].map { ($0, "6.12") },
+    1...6 as ClosedRange<UInt64>)
+  func doubleFrees(_ shape: (Int, String), seed: UInt64) throws {
+    let (size, kernel) = shape
+    var storm = try Storm(size: size, seed: seed, kernel: kernel, freesTwice: true)
     for turn in 0..<16_000 {
       storm.turn()
       if turn % 29 == 0 { try storm.runner.world.slab.checkInvariants() }
@@ -85,9 +95,9 @@ import Testing
     var shrunk = 0
     let cpuCount = 4
 
-    init(size: Int, seed: UInt64, freesTwice: Bool = false) throws {
+    init(size: Int, seed: UInt64, kernel: String, freesTwice: Bool = false) throws {
       self.freesTwice = freesTwice
-      var runner = try PathRunner(cpus: 4, nodes: 2, seed: seed)
+      var runner = try PathRunner(cpus: 4, nodes: 2, seed: seed, kernel: kernel)
       cache = try runner.makeCache("storm", size: size)
       self.runner = runner
       random = RandomStream(seed: seed, index: 0)

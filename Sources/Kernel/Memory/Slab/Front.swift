@@ -39,7 +39,7 @@ extension World {
   @inline(__always)
   func slowAllocation(_ request: SlabRequest) -> Frame {
     switch slab.layouts[request.cacheID.index].front {
-    case .cpuSlab: return .slabAlloc(.start(request))
+    case .cpuSlab: return slubSlowAllocation(request)
     case .sheaf, .array, .nothing: preconditionFailure("no such allocator yet")
     }
   }

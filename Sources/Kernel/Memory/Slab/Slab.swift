@@ -13,8 +13,8 @@ package struct Slab: BitwiseCopyable {
   var links: Int32
   /// The next slab of whatever list it is on: node, CPU, to be drained, to be discarded, unused.
   var next: ID<Slab>
-  /// The one before it on a node's list. On a CPU's list (a union in the kernel too): how many
-  /// slabs the list had when this one was pushed, itself included.
+  /// The one before it on a node's list. On a CPU's list (a union in the kernel too): the slabs and
+  /// free objects that the list had when this one was pushed, itself included (`listed`).
   var previous: ID<Slab>
   /// The line of `freelist` and the counters, which one cmpxchg changes together.
   var line: LineID
@@ -24,7 +24,7 @@ package struct Slab: BitwiseCopyable {
   var inuse: UInt16
   var objects: UInt16
   var cache: UInt16
-  /// The current slab of a CPU, and so exempt from lists.
+  /// The current slab of a CPU, to 6.7 also one of a CPU's list: exempt from nodes' lists.
   var isFrozen: Bool
   /// On its node's partial list. Kernel: `PG_workingset`, from 6.8.
   var isOnNodeList: Bool
@@ -36,8 +36,12 @@ package struct Slab: BitwiseCopyable {
   @inline(__always) var blockClass: Int { Int(shape &>> 4) }
   @inline(__always) var cacheID: CacheID { CacheID(Int(cache)) }
   @inline(__always) var nodeID: NodeID { NodeID(Int(node)) }
-  /// Slabs of the CPU list that this one heads. Kernel: `slab->slabs`.
-  @inline(__always) var slabsOfList: Int { previous.index }
+  /// Slabs of the CPU list that this one heads. Kernel: `slab->slabs`, `page->pages`.
+  @inline(__always) var slabsOfList: Int { previous.index & 0xFFF }
+  /// Free objects of them, each counted when it was pushed. Kernel: `page->pobjects`, to 5.15.
+  @inline(__always) var objectsOfList: Int { previous.index &>> 12 }
+  /// Both as `previous` holds them: a list is drained long before it has 4,096 slabs.
+  static func listed(slabs: Int, objects: Int) -> ID<Slab> { ID(slabs | objects &<< 12) }
 
   static let blank = Slab(
     pages: .none, links: 0, next: .none, previous: .none, line: .none, freelist: Link.end,
@@ -157,6 +161,8 @@ struct CacheLayout: BitwiseCopyable {
   /// Objects a sheaf holds; 0 where there are none.
   var sheafCapacity: UInt16
   var front: Front
+  /// What limits a CPU's list to 5.15. Unit: free objects.
+  var cpuPartial: UInt16
   /// `offset * reciprocal >> 44` is `offset / size`, for all offsets in a slab.
   var reciprocal: UInt64
 
@@ -168,6 +174,7 @@ struct CacheLayout: BitwiseCopyable {
     front = Front(kind, sheafCapacity: sizing.sheafCapacity)
     size = UInt32(sizing.size)
     (cpus, nodes) = (-1, -1)
+    cpuPartial = UInt16(sizing.cpuPartial)
     (cpuPartialSlabs, minPartial) = (UInt16(sizing.cpuPartialSlabs), UInt16(sizing.minPartial))
     let one: UInt64 = 1 << CacheLayout.reciprocalBits
     reciprocal = (one + UInt64(sizing.size) - 1) / UInt64(sizing.size)

@@ -15,8 +15,8 @@ package struct SlabFigures: Equatable, Sendable {
   package var objectsPartial: [Int]
   /// Slabs of each CPU's partial list.
   package var slabsCPUPartial: [Int]
-  /// Objects of a slab, for the estimate that half of each is free.
-  package var objectsPerSlab: Int
+  /// The free objects of these: from 5.16 an estimate, half of each slab.
+  package var objectsCPUPartial: [Int]
 
   /// A figure as sysfs prints it: `636 N0=636`.
   package static func text(_ byNode: [Int]) -> String {
@@ -26,10 +26,10 @@ package struct SlabFigures: Equatable, Sendable {
 
   /// As sysfs prints `slabs_cpu_partial`: `32(2) C2=32(2)`, objects and slabs.
   package var slabsCPUPartialText: String {
-    func pair(_ slabs: Int) -> String { "\(slabs * objectsPerSlab / 2)(\(slabs))" }
-    let parts = slabsCPUPartial.enumerated().filter { $0.element != 0 }
-      .map { "C\($0.offset)=\(pair($0.element))" }
-    return ([pair(slabsCPUPartial.reduce(0, +))] + parts).joined(separator: " ")
+    let (objects, slabs) = (objectsCPUPartial.reduce(0, +), slabsCPUPartial.reduce(0, +))
+    let parts = slabsCPUPartial.indices.filter { slabsCPUPartial[$0] != 0 }
+      .map { "C\($0)=\(objectsCPUPartial[$0])(\(slabsCPUPartial[$0]))" }
+    return (["\(objects)(\(slabs))"] + parts).joined(separator: " ")
   }
 
   /// The files of /sys/kernel/slab/NAME that tell the state, by their names, as they read.
@@ -63,7 +63,7 @@ extension SlabAllocator {
     var figures = SlabFigures(
       objects: none, totalObjects: none, slabs: none, cpuSlabs: none, partial: none,
       objectsPartial: none, slabsCPUPartial: [Int](repeating: 0, count: cpuCount),
-      objectsPerSlab: caches[cache].sizing.objects)
+      objectsCPUPartial: [Int](repeating: 0, count: cpuCount))
     guard layouts[cache.index].cpus >= 0 else { return figures }
     for node in 0..<nodeCount {
       let here = nodes[self.node(cache, NodeID(node))]
@@ -84,6 +84,9 @@ extension SlabAllocator {
       let mine = cpus[self.cpu(cache, CPUID(cpu))]
       let listed = mine.partial.isNone ? 0 : slabs[mine.partial].slabsOfList
       figures.slabsCPUPartial[cpu] = listed
+      figures.objectsCPUPartial[cpu] =
+        rules.cpuPartialUnit == .objects && listed > 0
+        ? slabs[mine.partial].objectsOfList : listed * caches[cache].sizing.objects / 2
       guard !mine.slab.isNone else { continue }
       figures.cpuSlabs[Int(slabs[mine.slab].node)] += 1
       if !mine.partial.isNone { figures.cpuSlabs[Int(slabs[mine.partial].node)] += listed }

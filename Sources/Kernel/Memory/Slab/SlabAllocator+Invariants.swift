@@ -65,8 +65,8 @@ extension SlabAllocator {
       try ensure(met[next.index] == 0, "slab: a slab of a CPU's list is somewhere else too")
       met[next.index] = 3
       try ensure(
-        slab.cacheID == cache && !slab.isOnNodeList && !slab.isFrozen,
-        "slab: a frozen or foreign slab on a CPU's list")
+        slab.cacheID == cache && !slab.isOnNodeList && slab.isFrozen == rules.freezesPartials,
+        "slab: a foreign slab on a CPU's list, or one frozen as its release would not")
       try ensure(
         slab.freelist != Link.end && slab.slabsOfList == count, "slab: a CPU's list lost count")
       (next, count) = (slab.next, count - 1)

@@ -41,18 +41,30 @@ extension SlabAllocator {
   mutating func pushCPUPartial(_ id: ID<Slab>, on cpu: CPUID, draining: Bool) -> ID<Slab> {
     let cache = slabs[id].cacheID
     let place = self.cpu(cache, cpu)
-    var (old, drained, count) = (cpus[place].partial, ID<Slab>.none, 0)
+    var (old, drained) = (cpus[place].partial, ID<Slab>.none)
+    if draining, isCPUListFull(cache, on: cpu) { (old, drained) = (.none, old) }
+    var (count, free) = (1, Int(slabs[id].objects) - Int(slabs[id].inuse))
     if !old.isNone {
-      if draining, slabs[old].slabsOfList >= Int(layouts[cache.index].cpuPartialSlabs) {
-        (old, drained) = (.none, old)
-      } else {
-        count = slabs[old].slabsOfList
-      }
+      count += slabs[old].slabsOfList
+      free += slabs[old].objectsOfList
     }
     slabs[id].next = old
-    slabs[id].previous = ID(count + 1)
+    slabs[id].previous = Slab.listed(slabs: count, objects: free)
     cpus[place].partial = id
     return drained
+  }
+
+  /// Whether the CPU's list must be drained before one more slab is pushed.
+  ///
+  /// Kernel: the test in `put_cpu_partial()` (mm/slub.c; 5.15 and 5.17 compared).
+  func isCPUListFull(_ cache: CacheID, on cpu: CPUID) -> Bool {
+    let first = cpus[self.cpu(cache, cpu)].partial
+    guard !first.isNone else { return false }
+    return switch rules.cpuPartialUnit {
+    case .objects: slabs[first].objectsOfList > Int(layouts[cache.index].cpuPartial)
+    case .slabs: slabs[first].slabsOfList >= Int(layouts[cache.index].cpuPartialSlabs)
+    case .none: true
+    }
   }
 
   /// Takes the first slab of the CPU's list. Returns: `none` when it is empty.
@@ -79,24 +91,27 @@ extension SlabAllocator {
     return !mine.slab.isNone || !mine.partial.isNone
   }
 
-  /// Whether a slab without used objects goes back to the page allocator.
+  /// Whether a slab, once `freed` more of its objects are free, goes back to the page allocator.
   @inline(__always)
-  func isSurplus(_ id: ID<Slab>) -> Bool {
+  func isSurplus(_ id: ID<Slab>, freeing freed: Int = 0) -> Bool {
     let slab = slabs[id]
-    return slab.inuse == 0
-      && nodes[node(slab.cacheID, slab.nodeID)].partialCount
-        >= layouts[slab.cacheID.index].minPartial
+    guard Int(slab.inuse) == freed else { return false }
+    let (count, kept) = (
+      Int(nodes[node(slab.cacheID, slab.nodeID)].partialCount),
+      Int(layouts[slab.cacheID.index].minPartial)
+    )
+    return rules.emptySlabs == .aboveMinimum ? count > kept : count >= kept
   }
 
-  /// Whether the next free of an object of this slab must decide about its node's list first.
+  /// Whether freeing `count` objects of this slab must decide about its node's list first.
   ///
   /// Kernel: the test in `__slab_free()` (mm/slub.c, 6.12) before it takes list_lock.
   @inline(__always)
-  func needsListLock(_ id: ID<Slab>) -> Bool {
+  func needsListLock(_ id: ID<Slab>, freeing count: Int = 1) -> Bool {
     let slab = slabs[id]
     guard !slab.isFrozen else { return false }
     let hadFree = slab.freelist != Link.end
-    guard slab.inuse == 1 || !hadFree else { return false }
+    guard Int(slab.inuse) == count || !hadFree else { return false }
     return hadFree || !layouts[slab.cacheID.index].hasCPUPartial
   }
 

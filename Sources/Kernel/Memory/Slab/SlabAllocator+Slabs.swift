@@ -149,6 +149,13 @@ extension SlabAllocator {
     slabs[id].isFrozen = false
   }
 
+  /// Gives the first object of a CPU's list back to its slab. Returns: the rest of the list.
+  mutating func giveFirst(of list: UInt16, to id: ID<Slab>) -> UInt16 {
+    let rest = links[Int(slabs[id].links) + Int(list)]
+    giveToSlab(id, list)
+    return rest
+  }
+
   /// Objects on a list that begins with `list`. Complexity: O(the count).
   @inline(__always)
   func count(_ id: ID<Slab>, _ list: UInt16) -> Int {

@@ -1,9 +1,9 @@
 import Hardware
 import Simulation
 
-/// Gives up this CPU's slabs of a cache; a work item of each CPU that has any.
+/// Gives up this CPU's slabs of a cache; a work item of each CPU that has any, to 5.14 an interrupt.
 ///
-/// Kernel: `flush_cpu_slab()` → `flush_slab()`, `put_partials()` (mm/slub.c, 6.12).
+/// Kernel: `flush_cpu_slab()` → `flush_slab()`, `put_partials()` (mm/slub.c; 5.10, 6.12).
 package enum FlushCPUSlab: Path {
   case start(cache: UInt16)
   case currentLocked(cache: UInt16)
@@ -45,8 +45,8 @@ package enum FlushCPUSlab: Path {
 
 /// Flushes the slabs of all CPUs, and waits until they have.
 ///
-/// Kernel: `flush_all_cpus_locked()` (mm/slub.c, 6.12; up to 5.14 an IPI to each such CPU).
-/// Not modelled: CPU hotplug and its lock.
+/// Kernel: `flush_all_cpus_locked()` (mm/slub.c, 6.12), `flush_all()` (5.10: an interrupt to each CPU
+/// that has slabs, and the own CPU's with interrupts off). Not modelled: CPU hotplug and its lock.
 package enum FlushAll: Path {
   case start(cache: UInt16)
   case queueing(cache: UInt16, next: UInt16)
@@ -57,6 +57,9 @@ package enum FlushAll: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let cache):
+      guard world.slab.rules.flushesByWork else {
+        return ask(.call(.onEachCPU(.start(.flushCPUSlab(cache: cache)))), then: .done)
+      }
       return ask(.acquire(world.slab.flushLock), then: .queueing(cache: cache, next: 0))
     case .queueing(let cache, let next):
       for target in Int(next)..<world.slab.cpuCount
@@ -79,5 +82,15 @@ package enum FlushAll: Path {
         then: .flushing(cache: cache, next: UInt16(target + 1)))
     }
     return ask(.release(world.slab.flushLock), then: .done)
+  }
+}
+
+extension World {
+  /// Whether a CPU must run the function that all are asked for. Kernel: `cond_func` of
+  /// `smp_call_function_many_cond()`, here `has_cpu_slab()` (mm/slub.c, 5.10).
+  @inline(__always)
+  func concerns(_ function: CallFunction, _ cpu: CPUID) -> Bool {
+    guard case .flushCPUSlab(let cache) = function else { return true }
+    return slab.hasCPUSlab(CacheID(Int(cache)), on: cpu)
   }
 }

@@ -30,12 +30,17 @@ package enum GetPartial: Path {
 
 /// Takes partial slabs off a node's list: one to allocate from, and some for this CPU's own list.
 ///
-/// Kernel: `get_partial_node()` (mm/slub.c, 6.12; up to 6.7 each was frozen under list_lock).
+/// Returns: the slab; to 6.7 frozen already, by a cmpxchg under list_lock, so with its freelist.
+/// Kernel: `get_partial_node()` (mm/slub.c, 6.12), `acquire_slab()` (6.6). Not modelled: a cmpxchg
+/// there that fails.
 package enum GetPartialNode: Path {
-  /// What is taken so far: the slab to allocate from, and how many more.
+  /// What is taken so far: the slab to allocate from, its freelist, how many more, and their free
+  /// objects with those of the first.
   package struct Taken: BitwiseCopyable {
     var partial: ID<Slab>
     var cache: UInt16
+    var freelist: UInt16
+    var objects: UInt16
     var node: NodeID
     var extra: UInt8
     @inline(__always) var cacheID: CacheID { CacheID(Int(cache)) }
@@ -43,9 +48,9 @@ package enum GetPartialNode: Path {
   case start(cache: UInt16, node: NodeID)
   case looked(cache: UInt16, node: NodeID)
   case locked(Taken)
-  case here(Taken, ID<Slab>)
+  case here(Taken)
   case edited(Taken)
-  case unlocked(ID<Slab>)
+  case unlocked(ID<Slab>, freelist: UInt16)
 
   package static var name: PathName { .get_partial_node }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
@@ -59,35 +64,57 @@ package enum GetPartialNode: Path {
       guard world.slab.nodes[world.slab.node(id, node)].partialCount > 0 else {
         return .return(.slab(.none))
       }
-      let taken = Taken(partial: .none, cache: cache, node: node, extra: 0)
+      let taken = Taken(
+        partial: .none, cache: cache, freelist: Link.end, objects: 0, node: node, extra: 0)
       return ask(.acquire(world.listLock(id, node), irqs: .off), then: .locked(taken))
     case .locked(let taken): return takeNext(taken, &world)
-    case .here(var taken, let slab):
-      let limit = Int(world.slab.layouts[taken.cacheID.index].cpuPartialSlabs)
-      world.slab.removePartial(slab)
-      if taken.partial.isNone {
-        taken.partial = slab
-        world.slab.note(.alloc_from_partial, of: taken.cacheID)
-        if limit == 0 { return release(taken, &world) }
-      } else {
-        _ = world.slab.pushCPUPartial(slab, on: cpu, draining: false)
-        world.slab.note(.cpu_partial_node, of: taken.cacheID)
-        taken.extra += 1
-        if Int(taken.extra) > limit / 2 { return release(taken, &world) }
-      }
-      return takeNext(taken, &world)
+    case .here(let taken): return take(taken, &world, cpu)
     case .edited(let taken):
       let lock = world.listLock(taken.cacheID, taken.node)
-      return ask(.release(lock, irqs: .off), then: .unlocked(taken.partial))
-    case .unlocked(let slab): return .return(.slab(slab))
+      return ask(
+        .release(lock, irqs: .off), then: .unlocked(taken.partial, freelist: taken.freelist))
+    case .unlocked(let slab, let freelist): return .return(.slab(slab, freelist: freelist))
     }
   }
 
   /// Goes to the slab that is now first, whose line must come here to be taken off.
   private mutating func takeNext(_ taken: Taken, _ world: inout World) -> Step {
-    let first = world.slab.nodes[world.slab.node(taken.cacheID, taken.node)].first
+    let first = first(taken, &world)
     guard !first.isNone else { return release(taken, &world) }
-    return ask(.touch(world.slab.slabs[first].line), then: .here(taken, first))
+    return ask(.touch(world.slab.slabs[first].line), then: .here(taken))
+  }
+
+  @inline(__always)
+  private func first(_ taken: Taken, _ world: inout World) -> ID<Slab> {
+    world.slab.nodes[world.slab.node(taken.cacheID, taken.node)].first
+  }
+
+  private mutating func take(_ taken: Taken, _ world: inout World, _ cpu: CPUID) -> Step {
+    var taken = taken
+    let slab = first(taken, &world)
+    let record = world.slab.slabs[slab]
+    taken.objects &+= record.objects - record.inuse
+    world.slab.removePartial(slab)
+    if taken.partial.isNone {
+      taken.partial = slab
+      world.slab.note(.alloc_from_partial, of: taken.cacheID)
+      if world.slab.rules.freezesPartials { taken.freelist = world.slab.takeFreelist(slab) }
+    } else {
+      world.slab.slabs[slab].isFrozen = world.slab.rules.freezesPartials
+      _ = world.slab.pushCPUPartial(slab, on: cpu, draining: false)
+      world.slab.note(.cpu_partial_node, of: taken.cacheID)
+      taken.extra += 1
+    }
+    return isEnough(taken, &world) ? release(taken, &world) : takeNext(taken, &world)
+  }
+
+  /// Kernel: the end of the loop (mm/slub.c; 5.15 and 5.17 compared).
+  private func isEnough(_ taken: Taken, _ world: inout World) -> Bool {
+    let layout = world.slab.layouts[taken.cacheID.index]
+    guard layout.hasCPUPartial else { return true }
+    return world.slab.rules.cpuPartialUnit == .objects
+      ? taken.objects > layout.cpuPartial / 2
+      : Int(taken.extra) > Int(layout.cpuPartialSlabs) / 2
   }
 
   /// All edits of the list are paid at once, under the lock they need.

@@ -3,18 +3,29 @@ import Simulation
 
 /// Puts a slab that is full no more on this CPU's list; a list that was full goes to the nodes.
 ///
-/// Kernel: `put_cpu_partial()` with `drain` (mm/slub.c, 6.12).
+/// To 5.14 it goes there first, with interrupts off, and the slab is pushed by a cmpxchg.
+/// Kernel: `put_cpu_partial()` with `drain` (mm/slub.c; 5.10, 5.15, 6.12).
 package enum PutCPUPartial: Path {
   case start(ID<Slab>)
   case locked(ID<Slab>)
   case edited(ID<Slab>)
   case unlocked(cache: UInt16, old: ID<Slab>)
   case drained(cache: UInt16)
+  // To 5.14.
+  case looked(ID<Slab>)
+  case drainLocked(ID<Slab>)
+  case drainedFirst(ID<Slab>)
+  case pushed
+  case done
 
   package static var name: PathName { .put_cpu_partial }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
-    case .start(let slab): return ask(.disable(.irqs), then: .locked(slab))
+    case .start(let slab):
+      if world.slab.rules.isSlowPathIRQsOff {
+        return ask(.disable(.preemption), then: .looked(slab))
+      }
+      return ask(.disable(.irqs), then: .locked(slab))
     case .locked(let slab): return ask(.work(.slubSlowStep), then: .edited(slab))
     case .edited(let slab):
       let old = world.slab.pushCPUPartial(slab, on: cpu, draining: true)
@@ -26,6 +37,20 @@ package enum PutCPUPartial: Path {
     case .drained(let cache):
       world.slab.note(.cpu_partial_drain, of: CacheID(Int(cache)))
       return .return()
+    case .looked(let slab):
+      guard !world.slab.isCPUListFull(world.slab.slabs[slab].cacheID, on: cpu) else {
+        return ask(.disable(.irqs), then: .drainLocked(slab))
+      }
+      _ = world.slab.pushCPUPartial(slab, on: cpu, draining: false)
+      return ask(.work(.slubSlowStep), then: .pushed)
+    case .drainLocked(let slab):
+      let old = world.slab.takeCPUPartials(world.slab.slabs[slab].cacheID, on: cpu)
+      guard !old.isNone else { return ask(.enable(.irqs), then: .looked(slab)) }
+      world.slab.note(.cpu_partial_drain, of: world.slab.slabs[slab].cacheID)
+      return ask(.call(.putPartials(.start(old))), then: .drainedFirst(slab))
+    case .drainedFirst(let slab): return ask(.enable(.irqs), then: .looked(slab))
+    case .pushed: return ask(.enable(.preemption), then: .done)
+    case .done: return .return()
     }
   }
 }
@@ -33,7 +58,7 @@ package enum PutCPUPartial: Path {
 /// Moves a list of slabs to their nodes, and gives back the empty ones that a node has enough of.
 ///
 /// One list_lock is kept over slabs of one node that follow each other.
-/// Kernel: `__put_partials()` (mm/slub.c, 6.12).
+/// Kernel: `__put_partials()` (mm/slub.c, 6.12), `unfreeze_partials()` (3.10, 5.10), which unfreezes.
 package enum PutPartials: Path {
   /// Where the walk is: the slab at hand (the rest hangs on it), and what is to be discarded.
   package struct Walk: BitwiseCopyable {
@@ -62,6 +87,7 @@ package enum PutPartials: Path {
       let (slab, cache) = (walk.slab, world.slab.slabs[walk.slab].cache)
       walk.slab = world.slab.slabs[slab].next
       walk.edits += 1
+      world.slab.slabs[slab].isFrozen = false
       if world.slab.isSurplus(slab) {
         world.slab.slabs[slab].next = walk.discarded
         walk.discarded = slab
@@ -99,64 +125,5 @@ package enum PutPartials: Path {
     world.slab.note(.deactivate_empty, of: CacheID(Int(cache)))
     world.slab.note(.free_slab, of: CacheID(Int(cache)))
     return ask(.call(.discardSlab(.start(slab))), then: .discarded(next: next, cache: cache))
-  }
-}
-
-/// Gives up a slab that was a CPU's: what the CPU had left goes back to it, and it to its node.
-///
-/// Kernel: `deactivate_slab()` (mm/slub.c, 6.12; up to 5.11 one cmpxchg for each object).
-package enum DeactivateSlab: Path {
-  case start(ID<Slab>, UInt16)
-  case counted(ID<Slab>, UInt16)
-  case here(ID<Slab>, UInt16)
-  case locked(ID<Slab>, toTail: Bool)
-  case edited(ID<Slab>)
-  case done
-
-  package static var name: PathName { .deactivate_slab }
-  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
-    switch self {
-    case .start(let slab, let freelist):
-      // The list is walked to its end, to be joined with what others freed.
-      let length = Int32(world.slab.count(slab, freelist))
-      guard length > 0 else { return reach(slab, freelist, &world) }
-      return ask(.work(.slubInitObject, times: length), then: .counted(slab, freelist))
-    case .counted(let slab, let freelist): return reach(slab, freelist, &world)
-    case .here(let slab, let freelist): return unfreeze(slab, freelist, &world)
-    case .locked(let slab, let toTail):
-      let cache = world.slab.slabs[slab].cacheID
-      world.slab.addPartial(slab, to: toTail ? .tail : .head)
-      world.slab.note(toTail ? .deactivate_to_tail : .deactivate_to_head, of: cache)
-      return ask(.work(.slubListEdit), then: .edited(slab))
-    case .edited(let slab):
-      return ask(.release(world.listLock(slab), irqs: .off), then: .done)
-    case .done: return .return()
-    }
-  }
-
-  private mutating func reach(
-    _ slab: ID<Slab>, _ freelist: UInt16, _ world: inout World
-  ) -> Step {
-    ask(.touch(world.slab.slabs[slab].line), then: .here(slab, freelist))
-  }
-
-  private mutating func unfreeze(
-    _ slab: ID<Slab>, _ freelist: UInt16, _ world: inout World
-  ) -> Step {
-    let cache = world.slab.slabs[slab].cacheID
-    let hasRemoteFrees = world.slab.slabs[slab].freelist != Link.end
-    if hasRemoteFrees { world.slab.note(.deactivate_remote_frees, of: cache) }
-    world.slab.unfreeze(slab, freelist)
-    if world.slab.isSurplus(slab) {
-      world.slab.note(.deactivate_empty, of: cache)
-      world.slab.note(.free_slab, of: cache)
-      return ask(.call(.discardSlab(.start(slab))), then: .done)
-    }
-    guard world.slab.slabs[slab].freelist != Link.end else {
-      world.slab.note(.deactivate_full, of: cache)
-      return .return()
-    }
-    return ask(
-      .acquire(world.listLock(slab), irqs: .off), then: .locked(slab, toTail: hasRemoteFrees))
   }
 }

@@ -7,7 +7,8 @@ import Simulation
 /// Preemption is off but for the page allocation; interrupts are off only while the CPU's record
 /// changes, so a handler may allocate in between: hence the second look at each `.disable(.irqs)`.
 ///
-/// Kernel: `___slab_alloc()` (mm/slub.c, 6.12). Not modelled: slabs from emergency reserves.
+/// 5.15 to 6.19; `SlabAllocIRQsOff` has what was before.
+/// Kernel: `___slab_alloc()` (mm/slub.c; 6.6, 6.12). Not modelled: slabs from emergency reserves.
 package enum SlabAlloc: Path {
   case start(SlabRequest)
   case entered(SlabRequest)
@@ -106,6 +107,12 @@ package enum SlabAlloc: Path {
       }
       let slab = world.slab.popCPUPartial(cache, on: cpu)
       guard !slab.isNone else { return ask(.enable(.irqs), then: .newObjects(request)) }
+      if world.slab.rules.freezesPartials {
+        // To 6.7 it is the current slab first, and looked at like any other.
+        world.slab.install(slab, freelist: Link.end, on: cpu)
+        world.slab.note(.cpu_partial_alloc, of: cache)
+        return ask(.enable(.irqs), then: .rereadSlab(request))
+      }
       guard request.node == .any || world.slab.slabs[slab].nodeID == request.node else {
         return ask(.enable(.irqs), then: .partialRejected(request, slab))
       }
@@ -135,6 +142,9 @@ package enum SlabAlloc: Path {
     case .partialSought(let request):
       guard !reply.slab.isNone else {
         return ask(.enable(.preemption), then: .pagesWanted(request))
+      }
+      if world.slab.rules.freezesPartials {
+        return ask(.disable(.irqs), then: .installing(reply.slab, freelist: reply.freelist))
       }
       return ask(.touch(world.slab.slabs[reply.slab].line), then: .freezing(reply.slab))
     case .freezing(let slab):

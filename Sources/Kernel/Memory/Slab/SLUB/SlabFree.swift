@@ -80,6 +80,7 @@ package enum SlabFree: Path {
       return .return()
     }
     guard record.freelist == Link.end else { return .return() }
+    world.slab.slabs[slab].isFrozen = world.slab.rules.freezesPartials
     return ask(.call(.putCPUPartial(.start(slab))), then: .pushed(slab))
   }
 
@@ -98,7 +99,7 @@ package enum SlabFree: Path {
       seen.slab, seen.index, on: cpu, memoryNode: world.memoryNode(of: cpu))
     world.slab.giveToSlab(seen.slab, seen.index)
     let hadFree = record.freelist != Link.end
-    // Partial, but on a CPU's list or between lists: who has it will see that it is empty.
+    // From 6.8: partial, but on a CPU's list or between lists; who has it will see that it is empty.
     if hadFree, !record.isOnNodeList {
       return ask(.release(lock, irqs: .off), then: .unlocked(empty: .none))
     }
