@@ -38,7 +38,21 @@ enum RecordingFiles {
     return Recording(
       file: path, text: try text(of: path), folderName: folder.lastPathComponent,
       nodes: try optionalText("nodes.txt", in: beside),
-      sysctl: try optionalText("sysctl.txt", in: beside))
+      sysctl: try optionalText("sysctl.txt", in: beside), config: try config(of: folder))
+  }
+
+  /// The kernel's .config that lies with a recording: in its folder, or beside the folder of a
+  /// boot by the name of its kernel (`config_6.12.txt` beside `6.12-8c2n`).
+  private static func config(of folder: URL) throws(RecordingError) -> String? {
+    let kernel = folder.lastPathComponent.prefix { $0 != "-" }
+    let places = [
+      ("config.txt", folder), ("config_\(kernel).txt", folder),
+      ("config_\(kernel).txt", folder.deletingLastPathComponent()),
+    ]
+    for (name, place) in places {
+      if let text = try optionalText(name, in: place.path) { return text }
+    }
+    return nil
   }
 
   /// The text of a file of a folder, packed or not; nil where there is none.

@@ -1,4 +1,5 @@
 import Foundation
+import Hardware
 import Kernel
 import Testing
 
@@ -105,9 +106,63 @@ import Testing
   }
 
   @Test func anUnknownOperationIsNamed() throws {
-    let text = Self.copies[0].text + "\nop 13 churn cpus=2-3 cache=s1 n=100 batch=4\n"
+    let text = Self.copies[0].text + "\nop 13 percpu cpu=2 size=64 n=100 set=a\n"
     let found = try compare(text, "slab_fill")
-    #expect(found.unsupported?.operation == "churn cpus=2-3 cache=s1 n=100 batch=4")
+    #expect(found.unsupported?.operation == "percpu cpu=2 size=64 n=100 set=a")
     #expect(found.figures == 0)
+  }
+
+  /// Every list of slabs and kmalloc, on kernels and machines that are not in the package.
+  @Test(arguments: ["6.1-8c2n", "6.1-16c4n", "6.12-8c2n", "6.12-16c4n"])
+  func everySlabListAgrees(configuration: String) throws {
+    let folder = Recordings.folder.appendingPathComponent("open/\(configuration)")
+    let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path)
+    guard let names else { return print("skipped: there is no \(folder.path)") }
+    let lists = names.filter { $0.hasPrefix("slab_") || $0.hasPrefix("kmalloc_") }.sorted()
+    #expect(lists.count >= 17)
+    for name in lists {
+      let text = try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)
+      let found = try compare(text, name)
+      #expect(found.unsupported == nil, "\(name): \(String(describing: found.unsupported))")
+      #expect(found.differences.isEmpty, "\(name): \(found.differences)")
+      #expect(found.outOfRange.isEmpty, "\(name): \(found.outOfRange)")
+    }
+  }
+
+  /// What the recorded zones had free is what the emulated ones begin with.
+  @Test func theRecordedPastIsTaken() throws {
+    let list = try OperationList(
+      parsing: """
+        # x: y
+        # kernel 6.12.117; 8 CPUs, 2 nodes (CPUs 0-3, 4-7), 3 GiB; 1 boots
+        op 1 settle n=1
+         = zone_buddy_free.n0.DMA 3651
+         ~ buddy.n0.Normal.Unmovable 39 28 27 17 8 4 5 0 0 1 105 | 1 1 1 1 1 1 1 1 1 1 1
+         = buddy.n0.Normal.Movable 1 1 1 2 2 3 3 1 0 0 1
+         = buddy.n0.Normal.Reclaimable 2 5 15 9 4 2 0 0 1 0 0
+        """, file: "x")
+    let costs = try CostFile.named("generic-x86")
+    var config = KernelConfig()
+    config.lowMemoryEnd = RecordedMachine.guestLowMemoryEnd
+    config.managedPages = KnownGuest.managedPages(
+      of: RecordedMachine(list.guest), kernel: "6.12", slab: .slub)
+    var guest = EmulatedGuest(
+      Boot(machine: RecordedMachine(list.guest).description, costs: costs, config: config))
+    guest.take(past: RecordedPast(list))
+    let zones = guest.zones()
+    #expect(zones["zone_buddy_free.n0.DMA"] == "3651")
+    #expect(zones["buddy.n0.Normal.Unmovable"] == "39 28 27 17 8 4 5 0 0 1 105")
+    #expect(zones["buddy.n0.Normal.Movable"] == "1 1 1 2 2 3 3 1 0 0 1")
+    #expect(zones["buddy.n0.Normal.Reclaimable"] == "2 5 15 9 4 2 0 0 1 0 0")
+    #expect(guest.machine.world.pages.checkInvariants() == nil)
+  }
+
+  @Test(arguments: [
+    ("7 N0=7", ["4 N0=4", "9 N0=9"], true), ("7 N1=7", ["4 N0=4", "9 N0=9"], false),
+    ("16(1) C2=16(1)", ["32(2) C2=32(2)", "0(0)"], true), ("x", ["x", "y"], true),
+    ("z", ["x", "y"], false), ("-", ["0", "3"], true), ("4", ["-", "3"], false),
+  ])
+  func aVaryingFigureLiesBetweenThoseSeen(value: String, seen: [String], isInRange: Bool) {
+    #expect(OperationListRun.isInRange(value, seen) == isInRange)
   }
 }

@@ -11,7 +11,8 @@ import Testing
     let machine = try #require(RecordedMachine(folderName: "6.12-8c2n"))
     var config = KernelConfig()
     config.transparentHugePages = false
-    config.managedPages = machine.knownManagedPages
+    config.managedPages = KnownGuest.managedPages(
+      of: machine, kernel: "6.12", slab: .slub)
     config.lowMemoryEnd = RecordedMachine.guestLowMemoryEnd
     return Explainer(
       Boot(

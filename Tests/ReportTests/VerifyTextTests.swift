@@ -47,8 +47,11 @@ import Testing
 
   @Test func markdownIsATableForTheFidelityPage() {
     let text = VerifyMarkdown.render(Self.result)
-    #expect(text.hasPrefix("| recording | kernel |"))
-    #expect(text.contains("not supported: `churn cpus=0-1`"))
+    #expect(text.hasPrefix("| recorded on | what |"))
+    #expect(
+      text.contains("| `6.12-8c2n` | operation lists | 8 CPUs, 2 nodes, 3 GiB | 1 |  | 1 of 2 |"))
+    #expect(text.contains("| slab_cpu_partial_64_remote | **1/2** |"))
+    #expect(text.contains("not run: `churn cpus=0-1`"))
     #expect(text.contains("1 of 2 figures agree"))
   }
 }

@@ -26,6 +26,7 @@ package enum Frame: BitwiseCopyable {
   case script(Script)
   case program(ProgramPath)
   case visit(VisitPath)
+  case churn(ChurnPath)
   // Core
   case handleIRQ(HandleIRQ)
   case doSoftIRQ(DoSoftIRQ)
@@ -107,6 +108,7 @@ package enum Frame: BitwiseCopyable {
     case .script(let path): return go(path, Frame.script)
     case .program(let path): return go(path, Frame.program)
     case .visit(let path): return go(path, Frame.visit)
+    case .churn(let path): return go(path, Frame.churn)
     case .handleIRQ(let path): return go(path, Frame.handleIRQ)
     case .doSoftIRQ(let path): return go(path, Frame.doSoftIRQ)
     case .ksoftirqd(let path): return go(path, Frame.ksoftirqd)
@@ -178,6 +180,7 @@ package enum Frame: BitwiseCopyable {
     case .script: Script.name
     case .program: ProgramPath.name
     case .visit: VisitPath.name
+    case .churn: ChurnPath.name
     case .handleIRQ: HandleIRQ.name
     case .doSoftIRQ: DoSoftIRQ.name
     case .ksoftirqd: Ksoftirqd.name

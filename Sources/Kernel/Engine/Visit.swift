@@ -19,13 +19,17 @@ package struct Visit: ~Copyable {
   /// Whether a null address or no page ends the visit, as a driver that gives up.
   package internal(set) var endsAtNull: Bool
   package internal(set) var isDone: Bool
+  /// The other thing that a tool has CPUs do: a loop on several of them at once.
+  package internal(set) var churn: Churn
 
   init() {
+    churn = Churn()
     frames = Buffer(16, .script(Script(from: 0, to: 0)))
     replies = Buffer(16, .none)
     (count, returned, place, endsAtNull, isDone) = (0, 0, .task, false, true)
   }
   private init(cloning other: borrowing Visit) {
+    churn = other.churn.clone()
     frames = other.frames.clone()
     replies = other.replies.clone()
     (count, returned, place) = (other.count, other.returned, other.place)

@@ -6,10 +6,12 @@ package struct KernelVersion: Sendable {
   /// The release whose rules these are: `name`, or the newest value not above it.
   package private(set) var rulesOf: String
   package var slab: SlabRules
+  package var pages: PageRules
   package var vmalloc: VmallocRules
 
-  init(name: String, slab: SlabRules, vmalloc: VmallocRules) {
-    (self.name, rulesOf, self.slab, self.vmalloc) = (name, name, slab, vmalloc)
+  init(name: String, slab: SlabRules, pages: PageRules, vmalloc: VmallocRules) {
+    (self.name, rulesOf, self.slab) = (name, name, slab)
+    (self.pages, self.vmalloc) = (pages, vmalloc)
   }
 
   func successor(_ name: String, _ change: (inout Self) -> Void) -> Self {
@@ -23,8 +25,7 @@ package struct KernelVersion: Sendable {
   package static let all: [KernelVersion] = [
     .v2_6_24, .v2_6_27, .v2_6_32, .v2_6_36, .v2_6_39, .v3_2, .v3_10, .v3_13, .v3_17, .v4_6, .v4_9,
     .v4_19, .v4_20, .v5_4, .v5_8, .v5_10, .v5_11, .v5_12, .v5_14, .v5_15, .v5_16, .v6_1, .v6_4,
-    .v6_6, .v6_8,
-    .v6_9, .v6_11, .v6_12, .v6_18, .v7_0, .v7_1,
+    .v6_6, .v6_7, .v6_8, .v6_9, .v6_11, .v6_12, .v6_18, .v7_0, .v7_1,
   ]
 
   /// The release of a scenario that names none: the newest long-term one, and the one that most
@@ -44,6 +45,20 @@ package struct KernelVersion: Sendable {
     self = value
     self.name = number.release.text
   }
+
+  /// The value of a release whose formulas are asked for, not its paths: those of releases newer
+  /// than `newest` are known too. Returns: nil where `name` is no release, or older than all.
+  package init?(sizesOf name: String) {
+    guard let number = KernelNumber(name), number.text == name,
+      number.release <= KernelNumber(KernelVersion.newestSizes)!.release,
+      let value = KernelVersion.all.last(where: { KernelNumber($0.name)! <= number })
+    else { return nil }
+    self = value
+    self.name = number.release.text
+  }
+
+  /// The newest release whose sizes were compared with recordings.
+  package static let newestSizes = "7.2"
 
   /// What is emulated, for messages: `2.6.24 to 7.2`.
   package static var range: String { "\(all[0].name) to \(newest)" }

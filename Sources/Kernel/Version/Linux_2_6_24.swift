@@ -17,5 +17,5 @@ extension KernelVersion {
       sheaves: .none,
       hasSlabDescriptor: true, hasObjectFreelist: false, checksNodeUnlocked: false, slobLists: 1,
       kfreeRCU: .none, kfreeRCUDelay: 20, kfreeRCUBlock: 510),
-    vmalloc: .v6_12)
+    pages: PageRules(listTuning: .freeFactor), vmalloc: .v6_12)
 }

@@ -16,4 +16,7 @@ package enum SlabKind: UInt8, CaseIterable, BitwiseCopyable, Sendable {
 
   /// As scenarios write it.
   package var name: String { "\(self)" }
+
+  /// Those whose paths are emulated; the sizes of the others are known.
+  package static let emulated: Set = [.slub]
 }

@@ -3,13 +3,15 @@ import Kernel
 
 /// Compares slab_params.csv: how a kernel sized its caches, from what they were created with.
 ///
-/// In go the object's size, the alignment and three flags; out come size, order, objects a slab,
-/// and the limits of partial lists.
+/// In go the object's size, the alignment and three flags, and for some names what `KnownCache` says
+/// they ask for; out come size, order, objects a slab, and the limits of partial lists and sheaves.
 package enum CacheParameters {
   /// The columns that are answers, in the order they are compared.
   private static let answers = [
     "align", "slab_size", "order", "objs_per_slab", "cpu_partial", "min_partial",
   ]
+  /// Columns that only some releases have: compared where they are filled.
+  private static let optionalAnswers = ["sheaf_capacity"]
   private static let questions = [
     "name", "object_size", "hwcache_align", "destroy_by_rcu", "ctor",
   ]
@@ -58,13 +60,15 @@ package enum CacheParameters {
     if row["hwcache_align"] == "1" { flags.insert(.hwCacheAlign) }
     if row["destroy_by_rcu"] == "1" { flags.insert(.typesafeByRCU) }
     if !row["ctor"].isEmpty { flags.insert(.constructor) }
+    let known = KnownCache.named(row["name"], in: version.name)
+    if let known { flags.formUnion(known.flags) }
     let line = Architecture.x86_64.cacheLineSize
     let sizing = SlabSizing(
       objectSize: objectSize,
       align: SlabSizing.alignment(
         requested: requested, objectSize: objectSize, flags: flags, cacheLine: line),
-      flags: flags, cpuCount: machine.cpuCount, rules: version.slab)
-    for answer in answers where !row[answer].isEmpty {
+      flags: flags, sheaf: known?.sheaf ?? 0, cpuCount: machine.cpuCount, rules: version.slab)
+    for answer in answers + optionalAnswers where !row[answer].isEmpty {
       let emulated = sizing.map { String(value(of: answer, $0)) } ?? "no such cache"
       agreement.compare(
         FigureDifference(
@@ -80,6 +84,7 @@ package enum CacheParameters {
     case "order": sizing.order.index
     case "objs_per_slab": sizing.objects
     case "cpu_partial": sizing.cpuPartial
+    case "sheaf_capacity": sizing.sheafCapacity
     default: sizing.minPartial
     }
   }
@@ -89,7 +94,7 @@ package enum CacheParameters {
     let columns: [Substring: Int]
     let file: String
     let line: Int
-    subscript(name: String) -> String { String(cells[columns[name[...]] ?? 0]) }
+    subscript(name: String) -> String { columns[name[...]].map { String(cells[$0]) } ?? "" }
 
     func number(_ name: String) throws(RecordingError) -> Int {
       guard let number = Int(self[name]), (0...1 << 30).contains(number) else {

@@ -98,6 +98,10 @@ extension EmulatedGuest {
       all["zone.\(name)"] =
         "free=\(zone.freePages) min=\(zone.mark(0)) low=\(zone.mark(1)) high=\(zone.mark(2)) "
         + "managed=\(zone.managed)"
+      for type in [MigrateType.unmovable, .movable, .reclaimable] {
+        let counts = (0...10).map { "\(zone.area.blockCount(Order($0), type))" }
+        all["buddy.\(name).\(type.name)"] = counts.joined(separator: " ")
+      }
       for cpu in 0..<cpuCount {
         all["pcp.cpu\(cpu).\(name)"] = lists(number, CPUID(cpu))
       }
@@ -109,9 +113,12 @@ extension EmulatedGuest {
     let sizing = machine.world.pages.zones[zone].sizing
     let lists = machine.world.pages.lists(zone, cpu)
     let text =
-      "count=\(lists.count) high=\(lists.high) batch=\(sizing.batch) high_min=\(sizing.highMin) "
-      + "high_max=\(sizing.highMax) alloc_factor=\(lists.allocFactor) "
-      + "free_count=\(lists.freeCount) flags=\(lists.flags.rawValue)"
+      sizing.tuning == .freeFactor
+      ? "count=\(lists.count) high=\(lists.high) batch=\(sizing.batch) "
+        + "free_factor=\(lists.freeFactor)"
+      : "count=\(lists.count) high=\(lists.high) batch=\(sizing.batch) high_min=\(sizing.highMin) "
+        + "high_max=\(sizing.highMax) alloc_factor=\(lists.allocFactor) "
+        + "free_count=\(lists.freeCount) flags=\(lists.flags.rawValue)"
     let lengths = machine.world.pages.listLengths(zone, cpu).map {
       " o\($0.order).m\($0.type):\($0.count)"
     }

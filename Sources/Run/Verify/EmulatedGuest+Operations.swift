@@ -15,12 +15,7 @@ extension EmulatedGuest {
   mutating func carryOut(_ kind: OperationKind) throws(Refusal) -> [String: String] {
     switch kind {
     case .createCache(let name, let shape): return try create(name, shape)
-    case .watchCache(let name):
-      guard let cache = machine.world.slab.cache(named: name) else {
-        throw Refusal(message: "there is no cache \(name)", hint: "name one that exists")
-      }
-      caches[name] = cache
-      return [:]
+    case .watchCache(let name): return try watch(name)
     case .destroyCache(let name):
       _ = call([.kmemCacheDestroy(.start(try cache(name)))], at: .any)
       caches[name] = nil
@@ -53,6 +48,10 @@ extension EmulatedGuest {
         )
       }
       return [:]
+    case .churn(let cpus, let source, let rounds, let batch):
+      return try churn(cpus, source, rounds, batch)
+    case .mapUser(let site, let count): return try mapUser(site, count)
+    case .unmapUser(let site, let order, let count): return try unmapUser(site, order, count)
     case .unsupported(let name): throw Refusal(message: name, hint: "", isUnsupported: true)
     }
   }
@@ -60,13 +59,13 @@ extension EmulatedGuest {
   /// What operations answer that hand out nothing.
   private static let nothing = ["result.got": "0", "result.fail": "0"]
 
-  private func cache(_ name: String) throws(Refusal) -> CacheID {
+  func cache(_ name: String) throws(Refusal) -> CacheID {
     if let cache = caches[name] { return cache }
     throw Refusal(
       message: "no cache \(name) was made", hint: "create it before, or watch an existing one")
   }
 
-  private func checked(_ site: OperationSite) throws(Refusal) -> OperationSite {
+  func checked(_ site: OperationSite) throws(Refusal) -> OperationSite {
     if let cpu = site.cpu, cpu >= cpuCount {
       throw Refusal(
         message: "CPU \(cpu) on a machine of \(cpuCount)", hint: "CPUs count from 0")
@@ -94,13 +93,7 @@ extension EmulatedGuest {
     }
     _ = call([.kmemCacheCreate(.start(cache))], at: .any)
     caches[name] = cache
-    let sizing = machine.world.slab.caches[cache].sizing
-    return [
-      "result.size": "\(shape.size)", "param.object_size": "\(sizing.objectSize)",
-      "param.slab_size": "\(sizing.size)", "param.objs_per_slab": "\(sizing.objects)",
-      "param.order": "\(sizing.order.index)", "param.cpu_partial": "\(sizing.cpuPartial)",
-      "param.min_partial": "\(sizing.minPartial)", "param.align": "\(sizing.align)",
-    ]
+    return parameters(of: cache).merging(["result.size": "\(shape.size)"]) { mine, _ in mine }
   }
 
   // MARK: Allocating and freeing

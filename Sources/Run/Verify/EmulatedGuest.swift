@@ -83,8 +83,18 @@ struct EmulatedGuest: ~Copyable {
     return (0..<machine.world.visit.returned).map { machine.world.visit.replies[$0] }
   }
 
+  /// Runs the loop on all these CPUs at once, until the last has ended.
+  mutating func churn(_ kind: Churn.Kind, rounds: Int, batch: Int, on cpus: [Int]) {
+    machine.churn(kind, rounds: Int32(rounds), batch: Int32(batch), on: cpus.map { CPUID($0) })
+    while !machine.world.visit.churn.isDone {
+      let halt = machine.run(events: 1)
+      if halt == .probeIsFull { collectEvents() }
+      if halt == .nothingLeft || halt == .deadlock { break }
+    }
+  }
+
   /// Whether the last calls came to their end.
-  var isAlive: Bool { machine.world.visit.isDone }
+  var isAlive: Bool { machine.world.visit.isDone && machine.world.visit.churn.isDone }
 
   /// Lets time pass.
   mutating func wait(_ length: Duration) {

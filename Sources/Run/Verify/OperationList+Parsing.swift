@@ -78,6 +78,7 @@ extension RecordedGuest {
       return nil
     }
     kernel = String(release[1])
+    configuration = RecordedConfiguration(header: parts[0])
     let words = parts[1].split { " ,()".contains($0) }
     func number(before unit: String) -> Int? {
       guard let place = words.firstIndex(where: { $0 == unit || $0 == unit + "s" }), place > 0

@@ -42,6 +42,7 @@ extension RecordedFigure {
 package struct RecordedGuest: Sendable, Equatable {
   /// `6.12.117`.
   package var kernel: String
+  package var configuration: RecordedConfiguration
   package var cpuCount: Int
   /// The CPUs of each node.
   package var nodes: [[Int]]
@@ -91,6 +92,7 @@ extension OperationKind {
   var isDriversOwn: Bool {
     switch self {
     case .createCache, .watchCache, .destroyCache, .settle, .setting: true
+    case .mapUser, .unmapUser: true
     default: false
     }
   }
@@ -112,6 +114,11 @@ package enum OperationKind: Sendable, Equatable {
   case settle(Int)
   case usableSizes(from: Int, through: Int, stride: Int)
   case setting(String, Int)
+  /// User mappings of one page each, made and taken away.
+  case mapUser(OperationSite, count: Int)
+  case unmapUser(OperationSite, order: FreeOrder, count: Int?)
+  /// The same loop on several CPUs at once.
+  case churn([Int], ChurnSource, rounds: Int, batch: Int)
   /// An operation of the format that is not emulated, by its name.
   case unsupported(String)
 }
@@ -146,6 +153,13 @@ package struct AllocationSource: Sendable, Equatable {
   package var family: Family
   package var gfp: UInt32
   package var node: Int?
+}
+
+/// What a churn gets and gives back.
+package enum ChurnSource: Sendable, Equatable {
+  case cache(String)
+  /// Unit: bytes.
+  case vmalloc(Int)
 }
 
 /// In which order a set is freed.

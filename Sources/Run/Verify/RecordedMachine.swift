@@ -75,24 +75,6 @@ package struct RecordedMachine: Sendable, Equatable {
     (distances, memory) = (RecordedMachine.ring(count), RecordedMachine.guestMemory)
   }
 
-  /// Managed pages of the recording guests of 6.12, as the lists that print zones have them.
-  /// Source: ground truth recordings, 6.12.117, 8c2n and 16c4n. Empty for any other machine.
-  package var knownManagedPages: [KernelConfig.ManagedZone] {
-    guard memory == RecordedMachine.guestMemory else { return [] }
-    let zones: [(Int, String, Int)] =
-      switch (cpuCount, nodes.count) {
-      case (8, 2):
-        [(0, "DMA", 3840), (0, "DMA32", 232_077), (0, "Normal", 124_617), (1, "Normal", 386_055)]
-      case (16, 4):
-        [
-          (0, "DMA", 3840), (0, "DMA32", 179_574), (1, "DMA32", 49_119), (1, "Normal", 127_693),
-          (2, "Normal", 193_229), (3, "Normal", 192_517),
-        ]
-      default: []
-      }
-    return zones.map { KernelConfig.ManagedZone(node: $0.0, zone: $0.1, pages: $0.2) }
-  }
-
   package var cpuCount: Int { nodes.reduce(0) { $0 + $1.count } }
 
   /// `8 CPUs, 2 nodes, 3 GiB`.

@@ -120,8 +120,33 @@ extension OperationKind {
         throw fields.error("sysctl without name and number", "expected `sysctl vm/name 0`")
       }
       self = .setting(String(fields.bare[0]), value)
+    case "uvma":
+      self = .mapUser(
+        try fields.site(),
+        count: try fields.number("n", in: 0...RecordingLimits.objectsMax, default: 1))
+    case "uvmafree":
+      self = .unmapUser(
+        try fields.site(), order: try OperationKind.freeOrder(fields),
+        count: try fields.optionalNumber("n", in: 0...RecordingLimits.objectsMax))
+    case "churn", "vchurn": self = try .churn(name, fields)
     default: self = .unsupported(String(name))
     }
+  }
+
+  private static func churn(
+    _ name: Substring, _ fields: OperationFields
+  ) throws(RecordingError) -> OperationKind {
+    let text = try fields.required("cpus")
+    guard let cpus = CPURange.list(text[...]) else {
+      throw fields.error("cpus=\(text) is no list of CPUs", "expected cpus=1-7")
+    }
+    let source: ChurnSource =
+      name == "churn"
+      ? .cache(try fields.required("cache"))
+      : .vmalloc(try fields.number("size", in: 1...Int(Int32.max)))
+    return .churn(
+      cpus, source, rounds: try fields.number("n", in: 1...RecordingLimits.objectsMax),
+      batch: try fields.number("batch", in: 1...1 << 16, default: 1))
   }
 
   private static func cache(_ fields: OperationFields) throws(RecordingError) -> OperationKind {
@@ -162,25 +187,27 @@ extension OperationKind {
   }
 
   private static func free(_ fields: OperationFields) throws(RecordingError) -> OperationKind {
-    let order: FreeOrder
+    .free(
+      try fields.site(), set: try fields.required("set"), order: try freeOrder(fields),
+      count: try fields.optionalNumber("n", in: 0...RecordingLimits.objectsMax))
+  }
+
+  private static func freeOrder(_ fields: OperationFields) throws(RecordingError) -> FreeOrder {
     switch fields.text("order") ?? "fifo" {
-    case "fifo": order = .fifo
-    case "lifo": order = .lifo
+    case "fifo": return .fifo
+    case "lifo": return .lifo
     case "stride":
-      order = .stride(
+      return .stride(
         from: try fields.number("from", in: 0...RecordingLimits.objectsMax, default: 0),
         step: try fields.number("stride", in: 1...RecordingLimits.objectsMax))
     case "rand":
       guard let seed = UInt64(fields.text("seed") ?? "0") else {
         throw fields.error("seed= is no number", "correct the field")
       }
-      order = .random(seed: seed)
+      return .random(seed: seed)
     case let other:
       throw fields.error(
         "order=\(other) is no order", "orders are fifo, lifo, stride and rand")
     }
-    return .free(
-      try fields.site(), set: try fields.required("set"), order: order,
-      count: try fields.optionalNumber("n", in: 0...RecordingLimits.objectsMax))
   }
 }

@@ -11,13 +11,15 @@ package struct Recording: Sendable {
   /// nodes.txt and sysctl.txt of its folder, or of that of --machine-dir.
   package var nodes: String?
   package var sysctl: String?
+  /// Lines of the kernel's .config: `config*` of its folder, or `config_6.12.txt` beside that.
+  package var config: String?
 
   package init(
     file: String, text: String, folderName: String = "", nodes: String? = nil,
-    sysctl: String? = nil
+    sysctl: String? = nil, config: String? = nil
   ) {
     (self.file, self.text, self.folderName) = (file, text, folderName)
-    (self.nodes, self.sysctl) = (nodes, sysctl)
+    (self.nodes, self.sysctl, self.config) = (nodes, sysctl, config)
   }
 
   /// The file's name without folder and `.gz`.
@@ -53,12 +55,12 @@ package struct Verifier: Sendable {
     case .caches:
       return try CacheParameters.compare(
         recording.text, file: recording.file, machine: try machine(of: recording),
-        version: try version(named(by: recording), recording.file))
+        version: try version(named(by: recording), recording.file, forSizes: true))
     case .zones:
       return try ZoneParameters.compare(
         recording.text, file: recording.file, machine: try machine(of: recording),
         settings: ZoneParameters.Settings(parsing: recording.sysctl ?? ""),
-        version: try version(named(by: recording), recording.file))
+        version: try version(named(by: recording), recording.file, forSizes: true))
     case nil:
       throw RecordingError(
         .unknownKind, file: recording.file, "the name says no kind of recording",
@@ -79,29 +81,38 @@ package struct Verifier: Sendable {
         "recorded on \(list.guest.cpuCount) CPUs, and nodes.txt has \(machine.cpuCount)",
         hint: "give the folder of the machine that it was recorded on")
     }
+    let configuration =
+      recording.config.map { RecordedConfiguration(parsing: $0) } ?? list.guest.configuration
     var run = OperationListRun(
       list, machine: machine.text, version: version, comparesAll: comparesAll)
-    var guest = EmulatedGuest(try boot(machine, version, list))
+    guard SlabKind.emulated.contains(configuration.slab) else {
+      run.refuse(list.operations[0], because: "CONFIG_\(configuration.slab.name.uppercased())")
+      return run.agreement
+    }
+    var guest = EmulatedGuest(try boot(machine, version, list, configuration))
+    guest.take(past: RecordedPast(list))
     try run.run(on: &guest)
     return run.agreement
   }
 
-  /// What the recorded kernel booted with: Debian's configuration, huge pages off, one GiB of
-  /// memory below 4 GiB, and as many managed pages as zoneinfo or the list itself says.
+  /// What the recorded kernel booted with: its configuration, huge pages off, one GiB of memory
+  /// below 4 GiB, and as many managed pages as zoneinfo or the list itself says, or are known.
   private func boot(
-    _ machine: RecordedMachine, _ version: KernelVersion, _ list: OperationList
+    _ machine: RecordedMachine, _ version: KernelVersion, _ list: OperationList,
+    _ configuration: RecordedConfiguration
   ) throws(RecordingError) -> Boot {
-    var config = KernelConfig()
-    config.transparentHugePages = false
-    config.slabFreelistRandom = true
+    var config = configuration.kernelConfig
     config.lowMemoryEnd = RecordedMachine.guestLowMemoryEnd
     if let zoneInfo {
       config.managedPages = try ZoneInfo(parsing: zoneInfo, file: "zoneinfo").zones
         .filter { $0["managed"] > 0 }
         .map { .init(node: $0.node, zone: $0.name, pages: $0["managed"]) }
     } else {
+      let known = KnownGuest.managedPages(
+        of: machine, kernel: list.guest.kernel, slab: configuration.slab)
       let printed = list.managedPages
-      config.managedPages = printed.isEmpty ? machine.knownManagedPages : printed
+      // What the list prints goes before; zones that it does not print are as known.
+      config.managedPages = known + printed
     }
     let costs: Costs
     do {
@@ -139,15 +150,19 @@ package struct Verifier: Sendable {
   }
 
   /// The emulated release for a recorded one.
-  private func version(_ recorded: String?, _ file: String) throws(RecordingError) -> KernelVersion
-  {
+  ///
+  /// `forSizes`: only its formulas are asked for, not its paths.
+  private func version(
+    _ recorded: String?, _ file: String, forSizes: Bool = false
+  ) throws(RecordingError) -> KernelVersion {
     guard let wanted = kernel ?? recorded else {
       throw RecordingError(
         .kernelUnknown, file: file, "nothing says which kernel answered here",
         hint: "give --kernel one of \(KernelVersion.range)")
     }
     let release = KernelNumber(wanted)?.release.text ?? wanted
-    if let version = KernelVersion(named: release) { return version }
+    let found = forSizes ? KernelVersion(sizesOf: release) : KernelVersion(named: release)
+    if let found { return found }
     throw RecordingError(
       .kernelUnknown, file: file, "this version does not emulate Linux \(wanted)",
       hint: "there is \(KernelVersion.range); --kernel chooses one of them")

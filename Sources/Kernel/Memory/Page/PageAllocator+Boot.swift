@@ -38,6 +38,7 @@ extension PageAllocator {
       _ = zones.setManaged(NodeID(known.node), kind, known.pages)
     }
     var settings = PageSettings.standard
+    settings.rules = boot.version.pages
     settings.freeMinKiB = boot.config.minFreeKBytes
     settings.hugePages = boot.config.transparentHugePages
     settings.markBoost = boot.config.watermarkBoostFactor

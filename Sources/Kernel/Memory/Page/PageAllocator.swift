@@ -15,11 +15,13 @@ package struct PageSettings: Sendable {
   package var listFraction: Int
   /// Whether a CPU's share of the last cache holds more than three batches of pages.
   package var hasLargeCache: Bool
+  /// What is not a setting but the release's.
+  package var rules: PageRules
 
   /// What a distribution's kernel has.
   package static let standard = PageSettings(
     freeMinKiB: nil, hugePages: true, markScale: 10, markBoost: 15_000, listFraction: 0,
-    hasLargeCache: true)
+    hasLargeCache: true, rules: KernelVersion.standard.pages)
 }
 
 /// All pages of the machine: map, zones, the order to try them in, and each CPU's own lists.
@@ -109,7 +111,7 @@ package struct PageAllocator: ~Copyable {
         managed: managed, of: all, freeMinKiB: freeMin, scale: settings.markScale)
       zones[number].sizing = PerCPUSizing(
         managed: managed, low: zones[number].marks.low, cpus: cpus > 0 ? cpus : cpuCount,
-        fraction: settings.listFraction)
+        fraction: settings.listFraction, tuning: settings.rules.listTuning)
       setReserve(number)
     }
   }

@@ -6,7 +6,8 @@ import Simulation
 /// Fourteen lists: orders 0 to 3 by three types, and two of huge pages. Frees and takes are last
 /// in, first out; what is given back to the buddy system comes from the lists' other ends. How
 /// many are fetched and kept tunes itself: fetches double while nothing is freed, `high` grows
-/// with each fetch and shrinks when the zone is short or time passes.
+/// with each fetch and shrinks when the zone is short or time passes. Up to 6.6 `high` is fixed
+/// and only what a drain gives back grows, by `freeFactor`.
 ///
 /// It knows no lock and no zone: the path that holds `lock` moves what `refillCount` and
 /// `noteFree` say.
@@ -33,6 +34,8 @@ package struct PerCPUPages: BitwiseCopyable {
   package internal(set) var high: Int32
   package internal(set) var freeCount: Int16
   package internal(set) var allocFactor: UInt8
+  /// Drains that no allocation came between, up to 6.6. Kernel: `per_cpu_pages.free_factor`.
+  package internal(set) var freeFactor: UInt8
   package internal(set) var flags: Flags
 
   package struct Flags: OptionSet, BitwiseCopyable, Sendable {
@@ -47,7 +50,7 @@ package struct PerCPUPages: BitwiseCopyable {
 
   package init(_ sizing: PerCPUSizing, hasLargeCache: Bool) {
     lists = InlineArray(repeating: .none)
-    (nonEmpty, count, freeCount, allocFactor) = (0, 0, 0, 0)
+    (nonEmpty, count, freeCount, allocFactor, freeFactor) = (0, 0, 0, 0, 0)
     high = sizing.highMin
     flags = hasLargeCache ? .highBatch : []
   }
@@ -55,6 +58,7 @@ package struct PerCPUPages: BitwiseCopyable {
   /// Puts what tunes itself back to the start.
   package mutating func reset(_ sizing: PerCPUSizing) {
     (freeCount, allocFactor, flags, high) = (0, 0, [], sizing.highMin)
+    freeFactor = 0
   }
 
   // MARK: Lists
@@ -134,8 +138,13 @@ package struct PerCPUPages: BitwiseCopyable {
 
   /// How many blocks to fetch because a list is empty; `high` and the factor grow.
   ///
-  /// Kernel: `nr_pcp_alloc()` (mm/page_alloc.c, 6.12).
+  /// Kernel: `nr_pcp_alloc()` (mm/page_alloc.c, 6.12); `__rmqueue_pcplist()` (mm/page_alloc.c,
+  /// 6.1).
   mutating func refillCount(_ order: Order, _ sizing: PerCPUSizing, isBelowHigh: Bool) -> Int {
+    if sizing.tuning == .freeFactor {
+      let batch = sizing.batch
+      return Int(batch > 1 ? max(batch >> Int32(order.index), 2) : batch)
+    }
     high = min(max(high, sizing.highMin), sizing.highMax)
     guard high >= sizing.batch else { return 1 }
     var batch = order == .zero ? sizing.batch << Int32(allocFactor) : sizing.batch
@@ -150,12 +159,16 @@ package struct PerCPUPages: BitwiseCopyable {
 
   /// Takes note that an allocation was asked of the lists, which makes drains smaller.
   @inline(__always)
-  mutating func noteAllocation() { freeCount &>>= 1 }
+  mutating func noteAllocation() {
+    freeCount &>>= 1
+    freeFactor &>>= 1
+  }
 
   /// Takes note of a block just put, and says how many pages to drain. 0: none.
   ///
   /// Kernel: `free_unref_page_commit()`, `nr_pcp_high()`, `nr_pcp_free()` (mm/page_alloc.c, 6.12).
   mutating func noteFree(_ order: Order, _ sizing: PerCPUSizing, isBelowHigh: Bool) -> Int {
+    if sizing.tuning == .freeFactor { return noteFreeByFactor(order, sizing) }
     allocFactor >>= 1
     var drainsAll = false
     if order > .zero, order <= .costly {
@@ -173,6 +186,19 @@ package struct PerCPUPages: BitwiseCopyable {
     if drainsAll { return Int(min(count, burst)) }
     guard limit >= sizing.batch else { return 1 }
     return Int(max(min(Int32(freeCount), limit - sizing.batch), sizing.batch))
+  }
+
+  /// The same up to 6.6: past `high` a batch goes, twice as many each time in a row.
+  ///
+  /// Kernel: `free_unref_page_commit()`, `nr_pcp_free()` (mm/page_alloc.c, 6.1).
+  private mutating func noteFreeByFactor(_ order: Order, _ sizing: PerCPUSizing) -> Int {
+    if freeFactor > 0, order > .zero, order <= .costly { return Int(count) }
+    guard count >= sizing.highMin else { return 0 }
+    guard sizing.highMin >= sizing.batch else { return 1 }
+    let most = sizing.highMin - sizing.batch
+    let wanted = sizing.batch << Int32(freeFactor)
+    if wanted < most, freeFactor < UInt8(PerCPUSizing.batchScaleMax) { freeFactor += 1 }
+    return Int(min(max(wanted, sizing.batch), most))
   }
 
   /// The count from which on to drain; `high` moves. Kernel: `nr_pcp_high()`.
@@ -200,6 +226,7 @@ package struct PerCPUPages: BitwiseCopyable {
   ///
   /// Kernel: `decay_pcp_high()` (mm/page_alloc.c, 6.12), from the vmstat worker.
   package mutating func decay(_ sizing: PerCPUSizing) -> Int {
+    guard sizing.tuning == .automatic else { return 0 }
     if high > sizing.highMin {
       let burst = sizing.batch << Int32(PerCPUSizing.batchScaleMax)
       high = max(count - burst, high - high >> 3, sizing.highMin)

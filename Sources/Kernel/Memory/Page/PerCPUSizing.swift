@@ -1,4 +1,5 @@
 /// How many pages a CPU may keep of a zone. Policy: formulas alone.
+/// Up to 6.6 `high` is `highMin`, whatever happens; `highMax` is the same then.
 ///
 /// Kernel: `zone_batchsize()`, `zone_highsize()`, `zone_set_pageset_high_and_batch()`
 /// (mm/page_alloc.c, 6.12).
@@ -8,6 +9,7 @@ package struct PerCPUSizing: BitwiseCopyable, Equatable, Sendable {
   /// Between these `high` tunes itself. Unit: pages.
   package let highMin: Int32
   package let highMax: Int32
+  package let tuning: PageRules.ListTuning
 
   /// Kernel: `CONFIG_PCP_BATCH_SCALE_MAX`: what a batch may be multiplied by, as log 2.
   static let batchScaleMax = 5
@@ -19,12 +21,17 @@ package struct PerCPUSizing: BitwiseCopyable, Equatable, Sendable {
   ///   - low: the zone's low watermark. Unit: pages.
   ///   - cpus: CPUs of the zone's node; of the whole machine if the node has none.
   ///   - fraction: the sysctl `percpu_pagelist_high_fraction`, 0 to tune `high` automatically.
-  package init(managed: Int, low: Int, cpus: Int, fraction: Int = 0) {
+  package init(
+    managed: Int, low: Int, cpus: Int, fraction: Int = 0,
+    tuning: PageRules.ListTuning = .automatic
+  ) {
+    self.tuning = tuning
     let batch = PerCPUSizing.batch(managed: managed)
     func high(_ pages: Int) -> Int32 { Int32(max(pages / max(cpus, 1), 4 * batch)) }
     self.batch = Int32(batch)
     highMin = high(fraction == 0 ? low : managed / fraction)
-    highMax = fraction == 0 ? high(managed / PerCPUSizing.fractionMin) : highMin
+    highMax =
+      fraction == 0 && tuning == .automatic ? high(managed / PerCPUSizing.fractionMin) : highMin
   }
 
   /// A quarter of a thousandth of the zone, of 1 MiB at most, and a little under a power of two.

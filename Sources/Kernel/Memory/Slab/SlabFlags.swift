@@ -21,4 +21,7 @@ package struct SlabFlags: OptionSet, BitwiseCopyable, Hashable, Sendable {
   /// One of the two caches that caches are made of; sheaves and statistics leave it out. Kernel:
   /// `SLAB_NO_OBJ_EXT` of `create_boot_cache()` (mm/slab_common.c, 7.0).
   package static let boot = SlabFlags(rawValue: 1 << 7)
+  /// The creator put the free pointer inside the object, so no word is added for it. Kernel:
+  /// `use_freeptr_offset` (include/linux/slab.h, 6.12).
+  package static let freePointerInside = SlabFlags(rawValue: 1 << 8)
 }

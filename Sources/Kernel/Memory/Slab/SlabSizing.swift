@@ -44,9 +44,10 @@ package struct SlabSizing: BitwiseCopyable, Equatable, Sendable {
       align & (align - 1) == 0, align <= pageSize << Order.max.index
     else { return nil }
     var size = roundUp(objectSize, to: SlabSizing.wordSize)
-    if flags.contains(.typesafeByRCU) || flags.contains(.constructor) {
-      size += SlabSizing.wordSize
-    }
+    // Objects that are read while free, or stay constructed, have the free pointer behind them,
+    // if their creator did not say where it is.
+    let isReadWhileFree = flags.contains(.typesafeByRCU) && !flags.contains(.freePointerInside)
+    if isReadWhileFree || flags.contains(.constructor) { size += SlabSizing.wordSize }
     size = roundUp(size, to: align)
     let minOrder = Order.holding(bytes: size, pageSize: pageSize)
     guard minOrder <= .max else { return nil }
