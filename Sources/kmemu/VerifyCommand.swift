@@ -57,15 +57,32 @@ struct VerifyCommand: ParsableCommand {
           ?? RecordingFiles.optionalText("zoneinfo", in: machineDir)
       }
       var files: [FileAgreement] = []
-      for path in try paths.flatMap(RecordingFiles.find) {
+      let paths = try paths.flatMap(RecordingFiles.find)
+      for path in paths {
         let recording = try RecordingFiles.read(path, machineFolder: machineDir)
-        files.append(try verifier.compare(recording))
+        files.append(try agreement(of: recording, verifier, isAlone: paths.count == 1))
       }
       return VerifyResult(files: files)
     } catch let error as RecordingError {
       throw Console.failure(
         code: error.code.rawValue, "\(error.place): \(error.message)", hint: error.hint,
         Self.status(of: error.code))
+    }
+  }
+
+  /// The comparison of one recording. Among several, one of a release that is not emulated is
+  /// told as not run, and the others go on.
+  private func agreement(
+    of recording: Recording, _ verifier: Verifier, isAlone: Bool
+  ) throws(RecordingError) -> FileAgreement {
+    do throws(RecordingError) {
+      return try verifier.compare(recording)
+    } catch {
+      guard error.code == .kernelUnknown, !isAlone, let kind = Recording.kind(of: recording.name)
+      else { throw error }
+      var refused = FileAgreement(file: recording.file, kind: kind, kernel: "", machine: "")
+      refused.unsupported = .init(line: error.line, operation: error.message)
+      return refused
     }
   }
 

@@ -23,6 +23,9 @@ extension EmulatedGuest {
   private mutating func makeUserCache(_ name: String) -> CacheID? {
     guard let known = EmulatedGuest.userCaches.first(where: { $0.name == name }) else { return nil }
     let asked = KnownCache.named(name, in: machine.world.version.name)
+    // Sheaves came with 7.0's paths here: where those are missing there are none on request either.
+    let haveSheaves = KernelNumber(KernelVersion.newest)! >= KernelNumber("7.0")!
+    guard asked?.sheaf ?? 0 == 0 || haveSheaves else { return nil }
     let cache = machine.world.slab.declare(
       name, objectSize: known.size, flags: known.flags.union(asked?.flags ?? []),
       sheaf: asked?.sheaf ?? 0)
