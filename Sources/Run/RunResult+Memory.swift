@@ -22,9 +22,18 @@ extension RunResult {
           activeObjects: figures.objects.reduce(0, +),
           objects: figures.totalObjects.reduce(0, +), partial: figures.partial.reduce(0, +),
           isReclaimable: cache.flags.contains(.reclaimAccount), slabsByNode: figures.slabs,
-          stats: stats))
+          stats: stats, arrays: arrays(of: id, machine)))
     }
     return all
+  }
+
+  private static func arrays(of cache: CacheID, _ machine: borrowing Machine) -> Cache.Arrays? {
+    guard let sizing = machine.world.slab.arraySizing(of: cache) else { return nil }
+    let nodes = machine.world.slab.arrayFigures(of: cache).nodes
+    return Cache.Arrays(
+      limit: sizing.limit, batchcount: sizing.batch, sharedfactor: sizing.sharedFactor,
+      sharedavail: nodes.reduce(0) { $0 + $1.shared },
+      freeSlabs: nodes.reduce(0) { $0 + $1.free })
   }
 
   /// Every zone with pages, in the order of nodes and addresses.

@@ -86,6 +86,18 @@ package struct RunResult: Encodable, Sendable {
     package var slabsByNode: [Int]
     /// SLUB_STATS, under the kernel's names; empty for a cache that was never used.
     package var stats: [String: UInt64]
+    /// What SLAB has beside slabs; none elsewhere.
+    package var arrays: Arrays?
+
+    package struct Arrays: Encodable, Sendable {
+      /// Objects of a CPU's array, and how many move at a time.
+      package var limit: Int
+      package var batchcount: Int
+      /// The shared array's limit in batches, and what the shared arrays of all nodes hold.
+      package var sharedfactor: Int
+      package var sharedavail: Int
+      package var freeSlabs: Int
+    }
   }
 
   package struct Zone: Encodable, Sendable {

@@ -7,6 +7,8 @@
   // Slab allocator.
   case slubAllocFast, slubFreeFast, slubSlowStep, slubFreeSlow, slubListEdit, slubInitObject
   case kmallocLookup
+  // SLAB: a hit; an object moved between arrays, and between an array and its slab; a reaper's look.
+  case slabAllocFast, slabFreeFast, slabMoveObject, slabSlabObject, slabInitObject, slabReapCache
   // Page allocator.
   case pcpListOp, buddyStep, watermarkCheck, clearPage, zeroLine
   // vmalloc, page tables, TLB.

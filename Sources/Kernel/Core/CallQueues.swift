@@ -12,17 +12,23 @@ package enum CallFunction: BitwiseCopyable, Equatable {
   /// Every TLB entry, and those of a few pages.
   case flushTLBAll
   case flushTLBRange(Address, pages: UInt8)
+  /// SLAB's array of a cache.
+  case drainArray(cache: UInt16)
   /// Slabs of the CPU, on CPUs that have any. To 5.14.
   case flushCPUSlab(cache: UInt16)
 
   /// Whether it flushes TLBs; all others are no TLB statistics.
   var isShootdown: Bool {
-    if case .flushCPUSlab = self { false } else { true }
+    switch self {
+    case .flushCPUSlab, .drainArray: false
+    default: true
+    }
   }
 
   var frame: Frame {
     switch self {
     case .nothing: .script(Script(from: 0, to: 0))
+    case .drainArray(let cache): .doDrain(.start(cache: cache))
     case .flushTLBAll: .doFlushTLBAll(.start)
     case .flushTLBRange(let address, let pages):
       .doKernelRangeFlush(.start(address, pages: pages))

@@ -1,6 +1,7 @@
 /// What kind of lock a lock is: lockdep's class. Order and irq use are checked by class.
 package enum LockClass: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case workload
+  case alienLock
   case listLock, slabMutex, slubFlush
   case zoneLock, pcpLock, pcpuDrainMutex
   case vmapBusy, vmapLazy, vmapPool, freeVmapArea, vmapPurge, pageTable

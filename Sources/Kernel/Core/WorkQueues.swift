@@ -7,6 +7,7 @@ package enum WorkItem: BitwiseCopyable, Equatable {
   /// Does nothing; for tests of the queue itself.
   case nothing
   case flushCPUSlab(cache: UInt16)
+  case freeSlabsByRCU
   case drainVmapArea, delayedVfree
   case purgeVmapNode(VmapNodeID)
 
@@ -14,6 +15,7 @@ package enum WorkItem: BitwiseCopyable, Equatable {
     switch self {
     case .nothing: .script(Script(from: 0, to: 0))
     case .flushCPUSlab(let cache): .flushCPUSlab(.start(cache: cache))
+    case .freeSlabsByRCU: .freeSlabsByRCU(.start)
     case .drainVmapArea: .drainVmapWork(.start)
     case .delayedVfree: .delayedVfreeWork(.start)
     case .purgeVmapNode(let node): .purgeVmapNode(.start(node))

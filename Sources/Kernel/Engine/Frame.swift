@@ -72,6 +72,22 @@ package enum Frame: BitwiseCopyable {
   case kmemCacheShrink(KmemCacheShrink)
   case kmemCacheCreate(KmemCacheCreate)
   case kmemCacheDestroy(KmemCacheDestroy)
+  // Memory: slab, SLAB
+  case cacheAlloc(CacheAlloc)
+  case cacheRefill(CacheRefill)
+  case cacheAllocNode(CacheAllocNode)
+  case fallbackAlloc(FallbackAlloc)
+  case cacheGrow(CacheGrow)
+  case slabsDestroy(SlabsDestroy)
+  case freeSlabsByRCU(FreeSlabsByRCU)
+  case cacheFree(CacheFree)
+  case freeBlock(FreeBlock)
+  case drainAlien(DrainAlien)
+  case cacheReap(CacheReap)
+  case drainArray(DrainArray)
+  case drainFreelist(DrainFreelist)
+  case doDrain(DoDrain)
+  case shrinkArrays(ShrinkArrays)
   // Memory: vmalloc
   case vmalloc(Vmalloc)
   case getVMArea(GetVMArea)
@@ -151,6 +167,21 @@ package enum Frame: BitwiseCopyable {
     case .kmemCacheShrink(let path): return go(path, Frame.kmemCacheShrink)
     case .kmemCacheCreate(let path): return go(path, Frame.kmemCacheCreate)
     case .kmemCacheDestroy(let path): return go(path, Frame.kmemCacheDestroy)
+    case .cacheAlloc(let path): return go(path, Frame.cacheAlloc)
+    case .cacheRefill(let path): return go(path, Frame.cacheRefill)
+    case .cacheAllocNode(let path): return go(path, Frame.cacheAllocNode)
+    case .fallbackAlloc(let path): return go(path, Frame.fallbackAlloc)
+    case .cacheGrow(let path): return go(path, Frame.cacheGrow)
+    case .slabsDestroy(let path): return go(path, Frame.slabsDestroy)
+    case .freeSlabsByRCU(let path): return go(path, Frame.freeSlabsByRCU)
+    case .cacheFree(let path): return go(path, Frame.cacheFree)
+    case .freeBlock(let path): return go(path, Frame.freeBlock)
+    case .drainAlien(let path): return go(path, Frame.drainAlien)
+    case .cacheReap(let path): return go(path, Frame.cacheReap)
+    case .drainArray(let path): return go(path, Frame.drainArray)
+    case .drainFreelist(let path): return go(path, Frame.drainFreelist)
+    case .doDrain(let path): return go(path, Frame.doDrain)
+    case .shrinkArrays(let path): return go(path, Frame.shrinkArrays)
     case .vmalloc(let path): return go(path, Frame.vmalloc)
     case .getVMArea(let path): return go(path, Frame.getVMArea)
     case .allocVmapArea(let path): return go(path, Frame.allocVmapArea)
@@ -223,6 +254,21 @@ package enum Frame: BitwiseCopyable {
     case .kmemCacheShrink: KmemCacheShrink.name
     case .kmemCacheCreate: KmemCacheCreate.name
     case .kmemCacheDestroy: KmemCacheDestroy.name
+    case .cacheAlloc: CacheAlloc.name
+    case .cacheRefill: CacheRefill.name
+    case .cacheAllocNode: CacheAllocNode.name
+    case .fallbackAlloc: FallbackAlloc.name
+    case .cacheGrow: CacheGrow.name
+    case .slabsDestroy: SlabsDestroy.name
+    case .freeSlabsByRCU: FreeSlabsByRCU.name
+    case .cacheFree: CacheFree.name
+    case .freeBlock: FreeBlock.name
+    case .drainAlien: DrainAlien.name
+    case .cacheReap: CacheReap.name
+    case .drainArray: DrainArray.name
+    case .drainFreelist: DrainFreelist.name
+    case .doDrain: DoDrain.name
+    case .shrinkArrays: ShrinkArrays.name
     case .vmalloc: Vmalloc.name
     case .getVMArea: GetVMArea.name
     case .allocVmapArea: AllocVmapArea.name

@@ -118,7 +118,11 @@ extension Machine {
   mutating func tryAcquire(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) {
     let context = cpu.context(world.cpus[cpu].depth)
     if world.locks.take(lock, by: context, at: now) {
-      mask(irqs, on: cpu)
+      if world.locks.locks.items[lock].lockClass.isMutex {
+        world.locks.locks[lock].holderTask = world.cpus[cpu].current
+      } else {
+        mask(irqs, on: cpu)
+      }
       check(lock, context, isSure: false)
       world.cpus[cpu].answer = .yes
       return claim(lock, on: cpu)

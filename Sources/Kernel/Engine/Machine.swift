@@ -46,6 +46,7 @@ package struct Machine: ~Copyable {
         contexts[cpu * CPU.contextsMax + level].base = Int32(cpu * CPU.framesMax - 1)
       }
     }
+    if world.config.slab == .slab { startReapers() }
   }
 
   /// A second machine in the same state, independent of this one from here on.

@@ -14,6 +14,9 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case __slab_free, put_cpu_partial, __put_partials, deactivate_slab
   case flush_cpu_slab, flush_all_cpus_locked
   case kmem_cache_shrink, kmem_cache_create, kmem_cache_destroy
+  case __cache_alloc, cache_alloc_refill, ____cache_alloc_node, fallback_alloc, cache_grow_begin
+  case slabs_destroy, kmem_rcu_free, cache_flusharray, free_block, __drain_alien_cache
+  case cache_reap, drain_array, drain_freelist, do_drain, drain_cpu_caches
   case __vmalloc_node_range, __get_vm_area_node, alloc_vmap_area, vm_area_alloc_pages
   case vmap_small_pages_range_noflush, vfree, remove_vm_area, delayed_vfree_work
   case drain_vmap_area_work, __purge_vmap_area_lazy, purge_vmap_node, reclaim_list_global

@@ -47,7 +47,8 @@ extension Work {
   var category: TimeCategory {
     switch self {
     case .slubAllocFast, .slubFreeFast, .slubSlowStep, .slubFreeSlow, .slubListEdit,
-      .slubInitObject, .kmallocLookup:
+      .slubInitObject, .kmallocLookup, .slabAllocFast, .slabFreeFast, .slabMoveObject,
+      .slabSlabObject, .slabInitObject, .slabReapCache:
       .slab
     case .pcpListOp, .buddyStep, .watermarkCheck, .clearPage, .zeroLine: .pageAllocator
     case .treeStep, .listEdit, .pteWrite, .pteClear, .tablePage: .vmalloc

@@ -15,7 +15,8 @@ extension KernelVersion {
       isDebugUnderListLock: false, triesNodeFirst: false, nodeRequestSearchesOthers: true,
       emptySlabs: .freedAtOnce, putsSpentSlabsLast: false, countsBulkObjects: false,
       sheaves: .none,
-      hasSlabDescriptor: true, hasObjectFreelist: false, checksNodeUnlocked: false, slobLists: 1,
+      hasSlabDescriptor: true, hasObjectFreelist: false, checksNodeUnlocked: false,
+      waitsForOwnNode: true, slobLists: 1,
       kfreeRCU: .none, kfreeRCUDelay: 20, kfreeRCUBlock: 510),
     pages: PageRules(listTuning: .freeFactor), vmalloc: .v6_12)
 }

@@ -188,6 +188,10 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
   /// end of a flush, else at each object. Kernel: `cache_alloc_refill()`, `free_block()`
   /// (mm/slab.c; 3.10, 4.14).
   package var checksNodeUnlocked: Bool
+  /// A new slab of the own node is asked for with the caller's mask, so with interrupts on where that
+  /// may block; else without waiting. Kernel: `cache_alloc_refill()`, `gfp_exact_node()`
+  /// (mm/slab.c; 4.0, 4.1).
+  package var waitsForOwnNode: Bool
   /// Lists of pages that SLOB keeps by size: one, or three. Kernel: `slob_alloc()` (mm/slob.c;
   /// 2.6.24, 2.6.27).
   package var slobLists: Int

@@ -54,7 +54,10 @@ extension EmulatedGuest {
   /// What sysfs says of the caches that a list made, and vmalloc's own figures.
   func state() -> [String: String] {
     var state: [String: String] = [:]
-    for (name, cache) in caches {
+    for (name, cache) in caches where slab == .slab {
+      state.merge(arrays(name, cache)) { mine, _ in mine }
+    }
+    for (name, cache) in caches where slab == .slub {
       for file in machine.world.slab.figures(of: cache).files {
         state["slab.\(name).\(file.name)"] = file.text
       }
@@ -62,6 +65,25 @@ extension EmulatedGuest {
     state["vmap.lazy"] = "\(machine.world.vmalloc.purge.pages)"
     state["vmap.own_areas"] = "\(machine.world.vmalloc.vms.all.liveCount)"
     state["vmap.own_pages"] = "\(machine.world.vmalloc.vms.pageCount)"
+    return state
+  }
+
+  /// Arrays and lists of a cache of SLAB. An empty array of a CPU has no line.
+  private func arrays(_ name: String, _ cache: CacheID) -> [String: String] {
+    var state: [String: String] = [:]
+    let figures = machine.world.slab.arrayFigures(of: cache)
+    for (cpu, count) in figures.cpus.enumerated() where count > 0 {
+      state["slab.\(name).cpu\(cpu)_array"] = "\(count)"
+    }
+    for (node, here) in figures.nodes.enumerated() {
+      var text =
+        "slabs \(here.slabs) partial \(here.partial) full \(here.full) free \(here.free) "
+        + "free_objects \(here.freeObjects) shared \(here.shared)"
+      for (other, count) in here.aliens.enumerated() where count > 0 {
+        text += " alien_of_node\(other) \(count)"
+      }
+      state["slab.\(name).node\(node)"] = text
+    }
     return state
   }
 

@@ -41,7 +41,8 @@ struct OperationListRun {
       }
       answers.merge(guest.state()) { mine, _ in mine }
       guest.wait(EmulatedGuest.pause)
-      if operation.kind.isDriversOwn { guest.events.forget() }
+      // In the kernels with a small configuration the recorder's own thread was recorded too.
+      if operation.kind.isDriversOwn, guest.slab == .slub { guest.events.forget() }
       answers.merge(guest.counts()) { mine, _ in mine }
       if comparesAll { answers.merge(guest.zones()) { mine, _ in mine } }
       answers.merge(starting) { mine, _ in mine }
@@ -109,6 +110,7 @@ struct OperationListRun {
   /// What an answer is that was not given: a count or a node without objects is 0.
   private func absent(_ key: String) -> String {
     if key.hasPrefix("ev.") { return "0" }
+    if key.hasSuffix("_array") { return "-" }
     let isNode = key.hasPrefix("result.n") && key.dropFirst(8).allSatisfy(\.isNumber)
     return isNode ? "-" : "no answer"
   }

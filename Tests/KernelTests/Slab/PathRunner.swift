@@ -31,15 +31,18 @@ struct PathRunner: ~Copyable {
   var pagesTaken: [Int: Int] = [:]
   var pagesGiven: [Int: Int] = [:]
   private var isInWorkItem = false
+  /// Whether every request for pages fails.
+  var hasNoPages = false
 
   init(
     cpus: Int, nodes: Int = 1, bytesPerNode: UInt64 = 1 << 30, seed: UInt64 = 1,
-    freelistRandom: Bool = false, kernel: String = "6.12"
+    freelistRandom: Bool = false, kernel: String = "6.12", slab: SlabKind = .slub
   ) throws {
     var machine = MachineDescription.plain(cpus: cpus, nodes: nodes)
     for node in 0..<nodes { machine.nodes[node].memoryBytes = bytesPerNode }
     var config = KernelConfig()
     config.slabFreelistRandom = freelistRandom
+    config.slab = slab
     world = World(
       Boot(
         machine: machine, version: try #require(KernelVersion(named: kernel)),
@@ -105,6 +108,9 @@ struct PathRunner: ~Copyable {
     case .enable(.preemption):
       world.cpus[CPUID(cpu)].preemptCount.subtract(PreemptCount.preemption)
     case .call(.onEachCPU(.start(.flushCPUSlab(let cache)))): flush(CacheID(Int(cache)))
+    case .call(.allocPages) where hasNoPages: cpus[cpu][top].reply = .pfn(.none)
+    case .call(.onEachCPU(.start(let function))):
+      for target in cpus.indices { _ = call(function.frame, on: target) }
     case .call(let frame): cpus[cpu][top].frames.append(frame)
     case .return(let reply):
       cpus[cpu][top].frames.removeLast()

@@ -31,7 +31,9 @@ extension World {
   mutating func takeFast(_ cache: CacheID, node: NodeID, on cpu: CPUID) -> Address {
     switch slab.layouts[cache.index].front {
     case .cpuSlab: return slab.takeLocal(cache, node: node, on: cpu)
-    case .sheaf, .array, .nothing: preconditionFailure("no such allocator yet")
+    case .array:
+      return slab.takeFromArray(cache, node: node, on: cpu, memoryNode: memoryNode(of: cpu))
+    case .sheaf, .nothing: preconditionFailure("no such allocator yet")
     }
   }
 
@@ -40,7 +42,8 @@ extension World {
   func slowAllocation(_ request: SlabRequest) -> Frame {
     switch slab.layouts[request.cacheID.index].front {
     case .cpuSlab: return slubSlowAllocation(request)
-    case .sheaf, .array, .nothing: preconditionFailure("no such allocator yet")
+    case .array: return .cacheAlloc(.start(request))
+    case .sheaf, .nothing: preconditionFailure("no such allocator yet")
     }
   }
 
@@ -60,7 +63,16 @@ extension World {
         complainDoubleFree(id, index, on: cpu)
         return nil
       }
-    case .sheaf, .array, .nothing: preconditionFailure("no such allocator yet")
+    case .array:
+      let own = memoryNode(of: cpu)
+      switch slab.giveToArray(id, index, cache, on: cpu, memoryNode: own) {
+      case .done: return nil
+      case .elsewhere: return .call(.cacheFree(.start(id, index)))
+      case .doubleFree:
+        complainDoubleFree(id, index, on: cpu)
+        return nil
+      }
+    case .sheaf, .nothing: preconditionFailure("no such allocator yet")
     }
   }
 }

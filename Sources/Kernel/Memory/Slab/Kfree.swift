@@ -15,8 +15,9 @@ package enum Kfree: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let address):
-      guard world.goesAhead(.slubFreeFast, on: cpu) else {
-        return ask(.ahead(.slubFreeFast), then: .fast(address))
+      let work = world.slab.freeWork
+      guard world.goesAhead(work, on: cpu) else {
+        return ask(.ahead(work), then: .fast(address))
       }
       return fast(address, &world, cpu)
     case .fast(let address): return fast(address, &world, cpu)
@@ -68,7 +69,7 @@ package enum KmemCacheFree: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .freeing(let address, let cache):
-      return ask(.ahead(.slubFreeFast), then: .fast(address, cache))
+      return ask(.ahead(world.slab.freeWork), then: .fast(address, cache))
     case .fast(let address, let cache):
       let owner = world.slab.owner(of: address)
       guard case .object(let slab, let index) = owner else {

@@ -43,8 +43,9 @@ package enum Kmalloc: Path {
   private mutating func begin(
     _ size: UInt32, _ gfp: GFPFlags, _ node: NodeID, _ world: inout World, _ cpu: CPUID
   ) -> Step {
-    guard world.goesAhead(.slubAllocFast, on: cpu) else {
-      return ask(.ahead(.slubAllocFast), then: .fast(size: size, gfp: gfp, node: node))
+    let work = world.slab.allocWork
+    guard world.goesAhead(work, on: cpu) else {
+      return ask(.ahead(work), then: .fast(size: size, gfp: gfp, node: node))
     }
     return fast(size, gfp, node, &world, cpu)
   }

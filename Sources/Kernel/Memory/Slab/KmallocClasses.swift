@@ -100,6 +100,12 @@ package struct KmallocClasses: BitwiseCopyable, Sendable {
     if minimum >= 128 { for entry in 16..<24 { small[entry] = 8 } }
   }
 
+  /// Bytes of the smallest class of an allocator. Kernel: `KMALLOC_SHIFT_LOW` (include/linux/slab.h,
+  /// 6.1): 5 in SLAB.
+  static func minimum(_ architecture: Architecture, _ kind: SlabKind) -> Int {
+    kind == .slab ? max(architecture.kmallocMin, 32) : architecture.kmallocMin
+  }
+
   /// The class of a request of 1 to `cacheMax` bytes. Kernel: `kmalloc_slab()`.
   @inline(__always)
   package func index(of size: Int) -> Int {

@@ -23,7 +23,7 @@ package enum KmemCacheAlloc: Path {
         return .return(.address(.null))
       }
       if gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
-      return ask(.ahead(.slubAllocFast), then: .fast(cache: cache, gfp: gfp, node: node))
+      return ask(.ahead(world.slab.allocWork), then: .fast(cache: cache, gfp: gfp, node: node))
     case .fast(let cache, let gfp, let node):
       let object = world.takeFast(cache, node: node, on: cpu)
       guard object != .null else {

@@ -59,6 +59,11 @@ package enum KmemCacheDestroy: Path {
       }
       let number = UInt16(cache.index)
       guard world.slab.layouts[cache.index].cpus >= 0 else { return finish(number, &world, cpu) }
+      if world.slab.layouts[cache.index].front == .array {
+        return ask(
+          .call(.shrinkArrays(.start(cache: number))),
+          then: .nextNode(cache: number, node: UInt8(world.slab.nodeCount)))
+      }
       return ask(
         .call(.flushAll(.start(cache: number))), then: .nextNode(cache: number, node: 0))
     case .nextNode(let cache, let node):

@@ -61,11 +61,15 @@ extension SlabAllocator {
     }
     let aligned = SlabSizing.alignment(
       requested: align, objectSize: objectSize, flags: flags, cacheLine: cacheLine)
-    let sizing = SlabSizing(
-      objectSize: objectSize, align: aligned, flags: flags, sheaf: sheaf, cpuCount: cpuCount,
-      rules: rules)
-    guard let sizing else { return nil }
     let id = CacheID(names.count)
+    let sizing =
+      settings.kind == .slab
+      ? sizeArrays(
+        id, objectSize: objectSize, align: aligned, flags: flags, cacheLine: cacheLine)
+      : SlabSizing(
+        objectSize: objectSize, align: aligned, flags: flags, sheaf: sheaf, cpuCount: cpuCount,
+        rules: rules)
+    guard let sizing else { return nil }
     names.append(name)
     if id.index == caches.count {
       caches.grow(to: 2 * id.index, KmemCache(sizing, flags: [], state: .none))
@@ -98,7 +102,11 @@ extension SlabAllocator {
     let firstCPU = takeCPUs()
     for cpu in 0..<cpuCount { cpus[firstCPU + cpu] = KmemCacheCPU(cpu: cpu) }
     layouts[cache.index].cpus = Int32(firstCPU)
+    makeNodes(cache, &locks, &lines)
+  }
 
+  /// Gives a cache its record for each node.
+  mutating func makeNodes(_ cache: CacheID, _ locks: inout Locks, _ lines: inout CacheLines) {
     let firstNode = takeNodes()
     for node in 0..<nodeCount {
       nodes[firstNode + node] = .blank
@@ -133,10 +141,11 @@ extension SlabAllocator {
     for stat in [SlabStat.alloc_fastpath, .free_fastpath] {
       counts[cache.index * SlabAllocator.statsMax + stat.rawValue] = count(stat, of: cache)
     }
+    if layouts[cache.index].front == .array { releaseArrays(cache, &locks, &lines) }
     for node in 0..<nodeCount {
       locks.give(nodes[Int(layouts[cache.index].nodes) + node].listLock, lines: &lines)
     }
-    unusedCPUs.append(layouts[cache.index].cpus)
+    if layouts[cache.index].front != .array { unusedCPUs.append(layouts[cache.index].cpus) }
     unusedNodes.append(layouts[cache.index].nodes)
     (layouts[cache.index].cpus, layouts[cache.index].nodes) = (-1, -1)
   }
@@ -144,7 +153,7 @@ extension SlabAllocator {
   /// Draws the permutation that new freelists of a cache follow.
   ///
   /// Kernel: `cache_random_seq_create()`, `freelist_randomize()` (mm/slab_common.c, 6.12).
-  private mutating func makeSequence(_ cache: CacheID) {
+  mutating func makeSequence(_ cache: CacheID) {
     let count = caches[cache].sizing.objects
     guard count > 1 else { return }
     var stream = RandomStream(seed: seed, name: "freelist_randomize", index: cache.index)
@@ -168,6 +177,7 @@ extension SlabAllocator {
     guard layouts[cache.index].cpus >= 0, stat == .alloc_fastpath || stat == .free_fastpath else {
       return total
     }
+    if layouts[cache.index].front == .array { return total + arrayCount(stat, of: cache) }
     for cpu in 0..<cpuCount {
       let mine = cpus[Int(layouts[cache.index].cpus) + cpu]
       total += UInt64(stat == .alloc_fastpath ? mine.allocFast : mine.freeFast)

@@ -65,6 +65,17 @@ extension SlabAllocator {
       objectsPartial: none, slabsCPUPartial: [Int](repeating: 0, count: cpuCount),
       objectsCPUPartial: [Int](repeating: 0, count: cpuCount))
     guard layouts[cache.index].cpus >= 0 else { return figures }
+    guard layouts[cache.index].front != .array else {
+      for (node, here) in arrayFigures(of: cache).nodes.enumerated() {
+        figures.slabs[node] = here.slabs
+        figures.partial[node] = here.partial
+        figures.totalObjects[node] = here.slabs * figures.objectsPerSlab
+        figures.objects[node] = figures.totalObjects[node] - here.freeObjects
+        figures.objectsPartial[node] =
+          (here.partial + here.free) * figures.objectsPerSlab - here.freeObjects
+      }
+      return figures
+    }
     for node in 0..<nodeCount {
       let here = nodes[self.node(cache, NodeID(node))]
       var free = 0

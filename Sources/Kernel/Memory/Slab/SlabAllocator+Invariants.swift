@@ -12,9 +12,13 @@ extension SlabAllocator {
     var counted = 0
     for cache in names.indices.map({ CacheID($0) }) where layouts[cache.index].cpus >= 0 {
       for node in 0..<nodeCount {
-        try checkNodeList(cache, NodeID(node), &met)
         counted += Int(nodes[self.node(cache, NodeID(node))].slabCount)
       }
+      if layouts[cache.index].front == .array {
+        try checkArrays(cache, &met)
+        continue
+      }
+      for node in 0..<nodeCount { try checkNodeList(cache, NodeID(node), &met) }
       for cpu in 0..<cpuCount { try checkCPU(cache, CPUID(cpu), &met) }
     }
     try checkCounts(met)
@@ -117,16 +121,37 @@ extension SlabAllocator {
     }
     let own = try length(id, slab.freelist)
     try ensure(Int(slab.inuse) + own == Int(slab.objects), "slab: inuse and freelist disagree")
+    guard layouts[slab.cacheID.index].front != .array else {
+      try checkArraySlab(id, taken: taken, own: own)
+      return taken
+    }
     var local = 0
     for cpu in 0..<cpuCount where layouts[slab.cacheID.index].cpus >= 0 {
       let mine = cpus[self.cpu(slab.cacheID, CPUID(cpu))]
       if mine.slab == id { local = try length(id, mine.freelist) }
     }
     try ensure(taken + own + local <= Int(slab.objects), "slab: an object is on two lists")
+    try checkOwners(id)
+    return taken
+  }
+
+  private func checkOwners(_ id: ID<Slab>) throws(BrokenInvariant) {
+    let slab = slabs[id]
     for page in 0..<slab.order.pageCount {
       try ensure(
         owners[slab.pages.index + page] == Int32(id.index) + 1, "slab: a page lost its slab")
     }
-    return taken
+  }
+
+  /// Of a SLAB slab: each object is allocated, free in the slab or in an array.
+  private func checkArraySlab(
+    _ id: ID<Slab>, taken: Int, own: Int
+  ) throws(BrokenInvariant) {
+    let slab = slabs[id]
+    let links = Int(slab.links)..<Int(slab.links) + Int(slab.objects)
+    let cached = links.reduce(0) { $0 + (self.links[$1] == Link.cached ? 1 : 0) }
+    try ensure(
+      taken + own + cached == Int(slab.objects), "slab: an object is nowhere, or in two places")
+    try checkOwners(id)
   }
 }

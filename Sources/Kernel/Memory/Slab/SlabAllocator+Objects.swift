@@ -34,6 +34,7 @@ extension SlabAllocator {
   @inline(__always)
   func address(_ slab: ID<Slab>, _ index: UInt16) -> Address {
     address(slabs[slab].pages, index, size: layouts[slabs[slab].cacheID.index].size)
+      + Int(start(of: slab))
   }
 
   /// Takes the first object of the CPU's freelist. Returns: `null` when there is none, or when its
@@ -95,12 +96,13 @@ extension SlabAllocator {
     }
     let slab = ID<Slab>(Int(owner) &- 1)
     let record = slabs[slab]
-    let start = UInt64(truncatingIfNeeded: record.pages.index) &<< pageShift
+    let start = UInt64(truncatingIfNeeded: record.pages.index) &<< pageShift &+ start(of: slab)
     let (size, reciprocal) = (
       layouts[record.cacheID.index].size, layouts[record.cacheID.index].reciprocal
     )
     let index = ((offset &- start) &* reciprocal) &>> CacheLayout.reciprocalBits
-    guard index &* UInt64(size) == offset &- start, index < UInt64(record.objects) else {
+    guard offset >= start, index &* UInt64(size) == offset &- start, index < UInt64(record.objects)
+    else {
       return .inside(slab)
     }
     return .object(slab, UInt16(truncatingIfNeeded: index))

@@ -9,7 +9,10 @@ extension SlabAllocator {
   mutating func carve(
     _ cache: CacheID, _ pages: PFN, _ order: Order, node: NodeID, _ lines: inout CacheLines
   ) -> ID<Slab> {
-    let objects = (1 << (Int(pageShift) + order.index)) / Int(layouts[cache.index].size)
+    // What indexes take, SLAB's slabs have no objects in.
+    let objects = min(
+      (1 << (Int(pageShift) + order.index)) / Int(layouts[cache.index].size),
+      caches[cache].sizing.objects)
     precondition(objects <= SlabSizing.objectsMax, "more objects than a slab can count")
     let id = record(objects: objects, node: node, &lines)
     slabs[id].pages = pages

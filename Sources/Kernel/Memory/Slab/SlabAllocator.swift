@@ -37,6 +37,9 @@ package struct SlabAllocator: ~Copyable {
 
   package let rules: SlabRules
   package let settings: Settings
+  /// What the fast paths cost.
+  let allocWork: Work
+  let freeWork: Work
   package let classes: KmallocClasses
   let seed: UInt64
   /// Guards the table of caches. Kernel: `slab_mutex`.
@@ -81,6 +84,8 @@ package struct SlabAllocator: ~Copyable {
   var draws: Buffer<RandomStream>
   /// Calls of krealloc that are under way.
   var reallocations: Pool<Krealloc.Request>
+  /// What SLAB has beside all that.
+  var arrays: ArrayCaches
 
   /// An allocator whose kmalloc caches exist, for the pages of `pages`.
   init(
@@ -108,12 +113,16 @@ package struct SlabAllocator: ~Copyable {
   ) {
     (self.cpuCount, nodeCount, self.rules) = (cpuCount, memoryNodes.count, rules)
     (self.settings, self.seed) = (settings, seed)
+    (allocWork, freeWork) =
+      settings.kind == .slub ? (.slubAllocFast, .slubFreeFast) : (.slabAllocFast, .slabFreeFast)
     (self.mutex, self.flushLock) = (mutex, flushLock)
     (unusedCPUs, unusedNodes) = ([], [])
     reallocations = Pool(capacity: 4, blank: .blank)
+    arrays = ArrayCaches(cpuCount: cpuCount)
     self.memoryNodes = Buffer(memoryNodes.count, 0)
     classes = KmallocClasses(
-      minimum: architecture.kmallocMin, kind: settings.kind, rules: rules)
+      minimum: KmallocClasses.minimum(architecture, settings.kind), kind: settings.kind,
+      rules: rules)
     directMap = architecture.directMap.raw
     pageShift = UInt64(architecture.pageShift)
     let sizing = SlabSizing(objectSize: 8, align: 8, cpuCount: cpuCount, rules: rules)!
@@ -143,9 +152,11 @@ package struct SlabAllocator: ~Copyable {
 
   private init(cloning other: borrowing SlabAllocator) {
     (rules, classes, settings) = (other.rules, other.classes, other.settings)
+    (allocWork, freeWork) = (other.allocWork, other.freeWork)
     (seed, mutex, flushLock) = (other.seed, other.mutex, other.flushLock)
     (unusedCPUs, unusedNodes) = (other.unusedCPUs, other.unusedNodes)
     reallocations = other.reallocations.clone()
+    arrays = other.arrays.clone()
     memoryNodes = other.memoryNodes.clone()
     (directMap, pageShift) = (other.directMap, other.pageShift)
     (cpuCount, nodeCount) = (other.cpuCount, other.nodeCount)
@@ -176,7 +187,9 @@ package struct SlabAllocator: ~Copyable {
   }
 
   /// What the model keeps for CPUs and nodes, beside slabs. Unit: bytes of the host.
-  package var cpuBytes: Int { cpus.byteCount + nodes.byteCount + draws.byteCount }
+  package var cpuBytes: Int {
+    cpus.byteCount + nodes.byteCount + draws.byteCount + arrays.byteCount
+  }
 
   @inline(__always) mutating func note(_ stat: SlabStat, of cache: CacheID, _ times: Int = 1) {
     counts[cache.index &* SlabAllocator.statsMax &+ stat.rawValue] &+= UInt64(times)

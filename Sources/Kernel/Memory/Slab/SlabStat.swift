@@ -26,6 +26,9 @@ extension SlabAllocator {
   /// Forgets all counts, as at the end of a warm-up; the slabs stay. Complexity: O(caches * CPUs).
   package mutating func resetStatistics() {
     for index in 0..<counts.count { counts[index] = 0 }
+    for index in 0..<arrays.arraysUsed {
+      (arrays.arrays[index].allocHits, arrays.arrays[index].freeHits) = (0, 0)
+    }
     for index in 0..<cpusUsed { (cpus[index].allocFast, cpus[index].freeFast) = (0, 0) }
   }
 }

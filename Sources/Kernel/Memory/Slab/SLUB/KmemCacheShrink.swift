@@ -11,6 +11,8 @@ package enum KmemCacheShrink: Path {
   case locked(cache: UInt16, node: UInt8, anyLeft: Bool)
   case sorted(cache: UInt16, node: UInt8, anyLeft: Bool, empty: ID<Slab>)
   case freeing(cache: UInt16, node: UInt8, anyLeft: Bool, empty: ID<Slab>)
+  /// SLAB did it.
+  case shrunk
 
   package static var name: PathName { .kmem_cache_shrink }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
@@ -23,9 +25,13 @@ package enum KmemCacheShrink: Path {
         return .return(.number(0))
       }
       let number = UInt16(cache.index)
+      if world.slab.layouts[cache.index].front == .array {
+        return ask(.call(.shrinkArrays(.start(cache: number))), then: .shrunk)
+      }
       return ask(
         .call(.flushAll(.start(cache: number))),
         then: .nextNode(cache: number, node: 0, anyLeft: false))
+    case .shrunk: return .return(reply)
     case .nextNode(let cache, let node, let anyLeft):
       guard Int(node) < world.slab.nodeCount else { return .return(.number(anyLeft ? 1 : 0)) }
       let lock = world.listLock(CacheID(Int(cache)), NodeID(Int(node)))
