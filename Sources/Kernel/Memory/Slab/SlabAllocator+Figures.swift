@@ -69,10 +69,10 @@ extension SlabAllocator {
       for (node, here) in arrayFigures(of: cache).nodes.enumerated() {
         figures.slabs[node] = here.slabs
         figures.partial[node] = here.partial
-        figures.totalObjects[node] = here.slabs * figures.objectsPerSlab
+        figures.totalObjects[node] = here.slabs * caches[cache].sizing.objects
         figures.objects[node] = figures.totalObjects[node] - here.freeObjects
         figures.objectsPartial[node] =
-          (here.partial + here.free) * figures.objectsPerSlab - here.freeObjects
+          (here.partial + here.free) * caches[cache].sizing.objects - here.freeObjects
       }
       return figures
     }
