@@ -172,7 +172,7 @@ struct ArrayModel {
   mutating func free(_ object: Int, on cpu: Int) {
     let (own, node) = (nodeOf[cpu], slabs[object / 1000]!.node)
     if node != own {
-      if nodes[own].aliens[node].count == min(12, limit) { drainAlien(node, at: own) }
+      if nodes[own].aliens[node].count == (limit > 1 ? 12 : limit) { drainAlien(node, at: own) }
       nodes[own].aliens[node].append(object)
       return
     }
