@@ -88,6 +88,25 @@ package enum Frame: BitwiseCopyable {
   case drainFreelist(DrainFreelist)
   case doDrain(DoDrain)
   case shrinkArrays(ShrinkArrays)
+  // Memory: sheaves
+  case sheafAlloc(SheafAlloc)
+  case sheafFree(SheafFree)
+  case exchangeSheaf(ExchangeSheaf)
+  case refillSheaf(RefillSheaf)
+  case refillFromNode(RefillFromNode)
+  case allocFromNewSlab(AllocFromNewSlab)
+  case allocSingle(AllocSingle)
+  case getFromPartialNode(GetFromPartialNode)
+  case searchNodes(SearchNodes)
+  case flushSheaf(FlushSheaf)
+  case slabFreeList(SlabFreeList)
+  case flushMain(FlushMain)
+  case flushCPUSheaves(FlushCPUSheaves)
+  case shrinkBarn(ShrinkBarn)
+  case allocSheaf(AllocSheaf)
+  case freeSheaf(FreeSheaf)
+  case initCPUSheaves(InitCPUSheaves)
+  case destroyCPUSheaves(DestroyCPUSheaves)
   // Memory: vmalloc
   case vmalloc(Vmalloc)
   case getVMArea(GetVMArea)
@@ -182,6 +201,24 @@ package enum Frame: BitwiseCopyable {
     case .drainFreelist(let path): return go(path, Frame.drainFreelist)
     case .doDrain(let path): return go(path, Frame.doDrain)
     case .shrinkArrays(let path): return go(path, Frame.shrinkArrays)
+    case .sheafAlloc(let path): return go(path, Frame.sheafAlloc)
+    case .sheafFree(let path): return go(path, Frame.sheafFree)
+    case .exchangeSheaf(let path): return go(path, Frame.exchangeSheaf)
+    case .refillSheaf(let path): return go(path, Frame.refillSheaf)
+    case .refillFromNode(let path): return go(path, Frame.refillFromNode)
+    case .allocFromNewSlab(let path): return go(path, Frame.allocFromNewSlab)
+    case .allocSingle(let path): return go(path, Frame.allocSingle)
+    case .getFromPartialNode(let path): return go(path, Frame.getFromPartialNode)
+    case .searchNodes(let path): return go(path, Frame.searchNodes)
+    case .flushSheaf(let path): return go(path, Frame.flushSheaf)
+    case .slabFreeList(let path): return go(path, Frame.slabFreeList)
+    case .flushMain(let path): return go(path, Frame.flushMain)
+    case .flushCPUSheaves(let path): return go(path, Frame.flushCPUSheaves)
+    case .shrinkBarn(let path): return go(path, Frame.shrinkBarn)
+    case .allocSheaf(let path): return go(path, Frame.allocSheaf)
+    case .freeSheaf(let path): return go(path, Frame.freeSheaf)
+    case .initCPUSheaves(let path): return go(path, Frame.initCPUSheaves)
+    case .destroyCPUSheaves(let path): return go(path, Frame.destroyCPUSheaves)
     case .vmalloc(let path): return go(path, Frame.vmalloc)
     case .getVMArea(let path): return go(path, Frame.getVMArea)
     case .allocVmapArea(let path): return go(path, Frame.allocVmapArea)
@@ -269,6 +306,24 @@ package enum Frame: BitwiseCopyable {
     case .drainFreelist: DrainFreelist.name
     case .doDrain: DoDrain.name
     case .shrinkArrays: ShrinkArrays.name
+    case .sheafAlloc: SheafAlloc.name
+    case .sheafFree: SheafFree.name
+    case .exchangeSheaf: ExchangeSheaf.name
+    case .refillSheaf: RefillSheaf.name
+    case .refillFromNode: RefillFromNode.name
+    case .allocFromNewSlab: AllocFromNewSlab.name
+    case .allocSingle: AllocSingle.name
+    case .getFromPartialNode: GetFromPartialNode.name
+    case .searchNodes: SearchNodes.name
+    case .flushSheaf: FlushSheaf.name
+    case .slabFreeList: SlabFreeList.name
+    case .flushMain: FlushMain.name
+    case .flushCPUSheaves: FlushCPUSheaves.name
+    case .shrinkBarn: ShrinkBarn.name
+    case .allocSheaf: AllocSheaf.name
+    case .freeSheaf: FreeSheaf.name
+    case .initCPUSheaves: InitCPUSheaves.name
+    case .destroyCPUSheaves: DestroyCPUSheaves.name
     case .vmalloc: Vmalloc.name
     case .getVMArea: GetVMArea.name
     case .allocVmapArea: AllocVmapArea.name

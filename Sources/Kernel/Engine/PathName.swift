@@ -17,6 +17,12 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case __cache_alloc, cache_alloc_refill, ____cache_alloc_node, fallback_alloc, cache_grow_begin
   case slabs_destroy, kmem_rcu_free, cache_flusharray, free_block, __drain_alien_cache
   case cache_reap, drain_array, drain_freelist, do_drain, drain_cpu_caches
+  case alloc_from_pcs, free_to_pcs, refill_objects, __refill_objects_node, alloc_from_new_slab
+  case get_from_partial_node, get_from_any_partial, sheaf_flush_unused, sheaf_flush_main
+  case pcs_flush_all, barn_shrink, alloc_empty_sheaf, free_empty_sheaf, init_percpu_sheaves
+  case pcs_destroy
+  /// Any of the six functions that exchange sheaves with a node's barn.
+  case node_barn
   case __vmalloc_node_range, __get_vm_area_node, alloc_vmap_area, vm_area_alloc_pages
   case vmap_small_pages_range_noflush, vfree, remove_vm_area, delayed_vfree_work
   case drain_vmap_area_work, __purge_vmap_area_lazy, purge_vmap_node, reclaim_list_global

@@ -28,6 +28,10 @@ package struct GFPFlags: OptionSet, BitwiseCopyable, Hashable, Sendable {
   package static let thisNode = GFPFlags(rawValue: 1 << 21)
   package static let account = GFPFlags(rawValue: 1 << 22)
 
+  /// No array of what belongs to objects, and no sheaf, is made for them. Kernel:
+  /// `__GFP_NO_OBJ_EXT`.
+  package static let noObjectExtension = GFPFlags(rawValue: 1 << 26)
+
   /// What is known of a call beside its mask, in bits that no flag has: it travels as far as
   /// kmalloc's choice of a cache, and no further.
   ///

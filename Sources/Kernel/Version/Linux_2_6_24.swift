@@ -14,7 +14,7 @@ extension KernelVersion {
       isSlowPathIRQsOff: true, mergesFreelistAtOnce: false, flushesByWork: false,
       isDebugUnderListLock: false, triesNodeFirst: false, nodeRequestSearchesOthers: true,
       emptySlabs: .freedAtOnce, putsSpentSlabsLast: false, countsBulkObjects: false,
-      sheaves: .none,
+      sheaves: .none, sheafRefillMayNotBlock: false, refillsInListOrder: false,
       hasSlabDescriptor: true, hasObjectFreelist: false, checksNodeUnlocked: false,
       waitsForOwnNode: true, slobLists: 1,
       kfreeRCU: .none, kfreeRCUDelay: 20, kfreeRCUBlock: 510),

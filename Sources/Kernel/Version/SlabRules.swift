@@ -174,6 +174,17 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
   /// Kernel: `kmem_cache.cpu_sheaves` (mm/slub.c; 6.13, 6.18, 7.0).
   package var sheaves: Sheaves
 
+  /// A sheaf is refilled for callers that may not block too. From 7.1.
+  ///
+  /// Kernel: `can_alloc` in `__pcs_replace_empty_main()` (mm/slub.c; 7.0, 7.1).
+  package var sheafRefillMayNotBlock: Bool
+
+  /// Partial slabs collected for a refill are used in the order of their list, else the last one
+  /// first. From 7.2.
+  ///
+  /// Kernel: `get_partial_node_bulk()` (mm/slub.c; 7.0, 7.2).
+  package var refillsInListOrder: Bool
+
   // MARK: SLAB and SLOB
 
   /// The slab's descriptor is `struct slab` with 4-byte indexes, else `struct page` and 1-byte

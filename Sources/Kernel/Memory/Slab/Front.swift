@@ -12,9 +12,10 @@ package enum Front: UInt8, BitwiseCopyable, Sendable {
   /// Nothing. SLOB.
   case nothing
 
-  init(_ kind: SlabKind, sheafCapacity: Int) {
+  /// From 7.0 on no CPU has slabs: caches without sheaves go past those of no room.
+  init(_ kind: SlabKind, _ rules: SlabRules, sheafCapacity: Int) {
     switch kind {
-    case .slub: self = sheafCapacity > 0 ? .sheaf : .cpuSlab
+    case .slub: self = sheafCapacity > 0 || rules.sheaves == .all ? .sheaf : .cpuSlab
     case .slab: self = .array
     case .slob: self = .nothing
     }
@@ -31,9 +32,12 @@ extension World {
   mutating func takeFast(_ cache: CacheID, node: NodeID, on cpu: CPUID) -> Address {
     switch slab.layouts[cache.index].front {
     case .cpuSlab: return slab.takeLocal(cache, node: node, on: cpu)
+    case .sheaf:
+      return slab.takeFromSheaf(
+        cache, node: node, memoryNode: memoryNode(of: cpu), on: cpu)
     case .array:
       return slab.takeFromArray(cache, node: node, on: cpu, memoryNode: memoryNode(of: cpu))
-    case .sheaf, .nothing: preconditionFailure("no such allocator yet")
+    case .nothing: preconditionFailure("no such allocator yet")
     }
   }
 
@@ -42,8 +46,9 @@ extension World {
   func slowAllocation(_ request: SlabRequest) -> Frame {
     switch slab.layouts[request.cacheID.index].front {
     case .cpuSlab: return slubSlowAllocation(request)
+    case .sheaf: return .sheafAlloc(.start(request))
     case .array: return .cacheAlloc(.start(request))
-    case .sheaf, .nothing: preconditionFailure("no such allocator yet")
+    case .nothing: preconditionFailure("no such allocator yet")
     }
   }
 
@@ -63,6 +68,14 @@ extension World {
         complainDoubleFree(id, index, on: cpu)
         return nil
       }
+    case .sheaf:
+      switch slab.giveToSheaf(id, index, cache, memoryNode: memoryNode(of: cpu), on: cpu) {
+      case .done: return nil
+      case .elsewhere: return .call(.sheafFree(.start(ObjectRef(slab: id, index: index))))
+      case .doubleFree:
+        complainDoubleFree(id, index, on: cpu)
+        return nil
+      }
     case .array:
       let own = memoryNode(of: cpu)
       switch slab.giveToArray(id, index, cache, on: cpu, memoryNode: own) {
@@ -72,7 +85,7 @@ extension World {
         complainDoubleFree(id, index, on: cpu)
         return nil
       }
-    case .sheaf, .nothing: preconditionFailure("no such allocator yet")
+    case .nothing: preconditionFailure("no such allocator yet")
     }
   }
 }

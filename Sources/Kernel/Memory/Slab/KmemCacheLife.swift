@@ -9,6 +9,8 @@ package enum KmemCacheCreate: Path {
   case start(CacheID)
   case locked(CacheID)
   case made(CacheID)
+  case sheavesMade(CacheID)
+  case failed(CacheID)
   case done(Bool)
 
   package static var name: PathName { .kmem_cache_create }
@@ -19,11 +21,26 @@ package enum KmemCacheCreate: Path {
       return ask(.acquire(world.slab.mutex), then: .locked(cache))
     case .locked(let cache): return ask(.work(.slubSlowStep, times: 4), then: .made(cache))
     case .made(let cache):
-      let isNew = world.slab.caches[cache].state == .declared
-      if isNew { world.slab.caches[cache].state = .live }
-      return ask(.release(world.slab.mutex), then: .done(isNew))
+      guard world.slab.caches[cache].state == .declared,
+        world.slab.layouts[cache.index].sheafCapacity > 0
+      else { return finish(cache, &world) }
+      let number = UInt16(cache.index)
+      return ask(.call(.initCPUSheaves(.start(cache: number))), then: .sheavesMade(cache))
+    case .sheavesMade(let cache):
+      guard !reply.bool else { return finish(cache, &world) }
+      let number = UInt16(cache.index)
+      return ask(.call(.destroyCPUSheaves(.start(cache: number))), then: .failed(cache))
+    case .failed(let cache):
+      world.slab.release(cache, &world.locks, &world.lines)
+      return ask(.release(world.slab.mutex), then: .done(false))
     case .done(let isNew): return .return(.bool(isNew))
     }
+  }
+
+  private mutating func finish(_ cache: CacheID, _ world: inout World) -> Step {
+    let isNew = world.slab.caches[cache].state == .declared
+    if isNew { world.slab.caches[cache].state = .live }
+    return ask(.release(world.slab.mutex), then: .done(isNew))
   }
 
   static var advice: String {
@@ -40,9 +57,11 @@ package enum KmemCacheDestroy: Path {
   case start(CacheID)
   case locked(CacheID)
   case nextNode(cache: UInt16, node: UInt8)
+  case barnShrunk(cache: UInt16, node: UInt8)
   case nodeLocked(cache: UInt16, node: UInt8)
   case sorted(cache: UInt16, node: UInt8, empty: ID<Slab>)
   case freeing(cache: UInt16, node: UInt8, empty: ID<Slab>)
+  case sheavesDestroyed(cache: UInt16)
   case done
 
   package static var name: PathName { .kmem_cache_destroy }
@@ -68,8 +87,13 @@ package enum KmemCacheDestroy: Path {
         .call(.flushAll(.start(cache: number))), then: .nextNode(cache: number, node: 0))
     case .nextNode(let cache, let node):
       guard Int(node) < world.slab.nodeCount else { return finish(cache, &world, cpu) }
-      let lock = world.listLock(CacheID(Int(cache)), NodeID(Int(node)))
-      return ask(.acquire(lock, irqs: .off), then: .nodeLocked(cache: cache, node: node))
+      guard world.slab.layouts[Int(cache)].sheafCapacity > 0 else {
+        return lockNode(cache, node, &world)
+      }
+      return ask(
+        .call(.shrinkBarn(.start(cache: cache, node: node))),
+        then: .barnShrunk(cache: cache, node: node))
+    case .barnShrunk(let cache, let node): return lockNode(cache, node, &world)
     case .nodeLocked(let cache, let node):
       let (id, place) = (CacheID(Int(cache)), NodeID(Int(node)))
       let count = world.slab.nodes[world.slab.node(id, place)].partialCount
@@ -89,8 +113,16 @@ package enum KmemCacheDestroy: Path {
       return ask(
         .call(.discardSlab(.freeSlab(empty))),
         then: .freeing(cache: cache, node: node, empty: next))
+    case .sheavesDestroyed(let cache):
+      world.slab.release(CacheID(Int(cache)), &world.locks, &world.lines)
+      return ask(.release(world.slab.mutex), then: .done)
     case .done: return .return()
     }
+  }
+
+  private mutating func lockNode(_ cache: UInt16, _ node: UInt8, _ world: inout World) -> Step {
+    let lock = world.listLock(CacheID(Int(cache)), NodeID(Int(node)))
+    return ask(.acquire(lock, irqs: .off), then: .nodeLocked(cache: cache, node: node))
   }
 
   private mutating func finish(_ cache: UInt16, _ world: inout World, _ cpu: CPUID) -> Step {
@@ -102,9 +134,13 @@ package enum KmemCacheDestroy: Path {
         .leak,
         "kmem_cache_destroy \(world.slab.names[id.index]): Slab cache still has objects: \(left). "
           + "Free every object before the cache is destroyed.", on: cpu)
-    } else {
-      world.slab.release(id, &world.locks, &world.lines)
+      return ask(.release(world.slab.mutex), then: .done)
     }
+    if world.slab.layouts[id.index].cpus >= 0, world.slab.layouts[id.index].sheafCapacity > 0 {
+      return ask(
+        .call(.destroyCPUSheaves(.start(cache: cache))), then: .sheavesDestroyed(cache: cache))
+    }
+    world.slab.release(id, &world.locks, &world.lines)
     return ask(.release(world.slab.mutex), then: .done)
   }
 }

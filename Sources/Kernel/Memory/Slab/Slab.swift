@@ -169,9 +169,9 @@ struct CacheLayout: BitwiseCopyable {
   /// Bits after the point of `reciprocal`: a slab has at most 2^22 bytes, so 44 make it exact.
   static let reciprocalBits: UInt64 = 44
 
-  init(_ sizing: SlabSizing, _ kind: SlabKind) {
+  init(_ sizing: SlabSizing, _ kind: SlabKind, _ rules: SlabRules) {
     sheafCapacity = UInt16(sizing.sheafCapacity)
-    front = Front(kind, sheafCapacity: sizing.sheafCapacity)
+    front = Front(kind, rules, sheafCapacity: sizing.sheafCapacity)
     size = UInt32(sizing.size)
     (cpus, nodes) = (-1, -1)
     cpuPartial = UInt16(sizing.cpuPartial)

@@ -73,11 +73,11 @@ extension SlabAllocator {
     names.append(name)
     if id.index == caches.count {
       caches.grow(to: 2 * id.index, KmemCache(sizing, flags: [], state: .none))
-      layouts.grow(to: caches.count, CacheLayout(sizing, settings.kind))
+      layouts.grow(to: caches.count, CacheLayout(sizing, settings.kind, rules))
       counts.grow(to: caches.count * SlabAllocator.statsMax, 0)
     }
     caches[id] = KmemCache(sizing, flags: flags, state: .declared)
-    layouts[id.index] = CacheLayout(sizing, settings.kind)
+    layouts[id.index] = CacheLayout(sizing, settings.kind, rules)
     return id
   }
 
@@ -114,6 +114,7 @@ extension SlabAllocator {
         .listLock, name: "list_lock \(names[cache.index])/\(node)", lines: &lines, node: node)
     }
     layouts[cache.index].nodes = Int32(firstNode)
+    activateSheaves(cache, &locks, &lines)
   }
 
   private mutating func takeCPUs() -> Int {
@@ -138,10 +139,11 @@ extension SlabAllocator {
   mutating func release(_ cache: CacheID, _ locks: inout Locks, _ lines: inout CacheLines) {
     caches[cache].state = .none
     guard layouts[cache.index].cpus >= 0 else { return }
-    for stat in [SlabStat.alloc_fastpath, .free_fastpath] {
+    for stat in SlabStat.counted {
       counts[cache.index * SlabAllocator.statsMax + stat.rawValue] = count(stat, of: cache)
     }
     if layouts[cache.index].front == .array { releaseArrays(cache, &locks, &lines) }
+    releaseSheaves(cache, &locks, &lines)
     for node in 0..<nodeCount {
       locks.give(nodes[Int(layouts[cache.index].nodes) + node].listLock, lines: &lines)
     }
@@ -174,13 +176,25 @@ extension SlabAllocator {
   /// What a cache has counted, over all CPUs.
   package func count(_ stat: SlabStat, of cache: CacheID) -> UInt64 {
     var total = counts[cache.index * SlabAllocator.statsMax + stat.rawValue]
-    guard layouts[cache.index].cpus >= 0, stat == .alloc_fastpath || stat == .free_fastpath else {
-      return total
+    guard layouts[cache.index].cpus >= 0, SlabStat.counted.contains(stat) else { return total }
+    let isFast = stat == .alloc_fastpath || stat == .free_fastpath
+    if layouts[cache.index].front == .array {
+      return isFast ? total + arrayCount(stat, of: cache) : total
     }
-    if layouts[cache.index].front == .array { return total + arrayCount(stat, of: cache) }
+    let isAlloc = stat == .alloc_fastpath || stat == .alloc_pcs
+    if isFast {
+      for cpu in 0..<cpuCount {
+        let mine = cpus[self.cpu(cache, CPUID(cpu))]
+        total += UInt64(isAlloc ? mine.allocFast : mine.freeFast)
+      }
+    }
+    // From 7.0 on the kernel counts what sheaves serve as fast, in 6.18 by a name of its own.
+    let ofSheaves: [SlabStat] =
+      rules.sheaves == .all ? [.alloc_fastpath, .free_fastpath] : [.alloc_pcs, .free_pcs]
+    guard layouts[cache.index].front == .sheaf, ofSheaves.contains(stat) else { return total }
     for cpu in 0..<cpuCount {
-      let mine = cpus[Int(layouts[cache.index].cpus) + cpu]
-      total += UInt64(stat == .alloc_fastpath ? mine.allocFast : mine.freeFast)
+      let mine = sheaves.cpus[self.cpu(cache, CPUID(cpu))]
+      total += UInt64(isAlloc ? mine.allocFast : mine.freeFast)
     }
     return total
   }

@@ -22,6 +22,7 @@ extension SlabAllocator {
       for cpu in 0..<cpuCount { try checkCPU(cache, CPUID(cpu), &met) }
     }
     try checkCounts(met)
+    try checkSheaves()
     try ensure(counted == slabCount, "slab: the count of all slabs is not that of all nodes")
     var taken = 0
     for id in 0..<slabsUsed where slabs[id].objects > 0 { taken += try checkObjects(ID(id)) }

@@ -88,6 +88,9 @@ extension SlabAllocator {
   func hasCPUSlab(_ cache: CacheID, on cpu: CPUID) -> Bool {
     guard layouts[cache.index].cpus >= 0 else { return false }
     let mine = cpus[self.cpu(cache, cpu)]
+    if layouts[cache.index].front == .sheaf, sheaves.isUsed(at: self.cpu(cache, cpu)) {
+      return true
+    }
     return !mine.slab.isNone || !mine.partial.isNone
   }
 

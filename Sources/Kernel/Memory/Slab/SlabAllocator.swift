@@ -21,7 +21,7 @@ import Simulation
 /// reserves (`pfmemalloc`), merging of caches.
 package struct SlabAllocator: ~Copyable {
   /// Statistics a cache has room for; a power of two, for the index.
-  static let statsMax = 32
+  static let statsMax = 64
 
   /// What the kernel's configuration decides.
   package struct Settings: BitwiseCopyable, Sendable {
@@ -80,6 +80,8 @@ package struct SlabAllocator: ~Copyable {
   var sequencesUsed: Int
   var owners: PageOwners
   var counts: Buffer<UInt64>
+  /// Arrays of free objects before the slabs, for caches whose front they are.
+  var sheaves: Sheaves
   /// What the draws of `get_any_partial()` read instead of a cycle counter: a stream a CPU.
   var draws: Buffer<RandomStream>
   /// Calls of krealloc that are under way.
@@ -127,7 +129,8 @@ package struct SlabAllocator: ~Copyable {
     pageShift = UInt64(architecture.pageShift)
     let sizing = SlabSizing(objectSize: 8, align: 8, cpuCount: cpuCount, rules: rules)!
     caches = Buffer(64, KmemCache(sizing, flags: [], state: .none))
-    layouts = Buffer(64, CacheLayout(sizing, settings.kind))
+    layouts = Buffer(64, CacheLayout(sizing, settings.kind, rules))
+    sheaves = Sheaves()
     names = []
     kmallocCaches = Buffer(KmallocFamily.rows * KmallocClasses.count, .none)
     cpus = Buffer(0, KmemCacheCPU(cpu: 0))
@@ -176,6 +179,7 @@ package struct SlabAllocator: ~Copyable {
     sequencesUsed = other.sequencesUsed
     owners = other.owners.clone()
     counts = other.counts.clone()
+    sheaves = other.sheaves.clone()
     draws = other.draws.clone()
   }
   package func clone() -> SlabAllocator { SlabAllocator(cloning: self) }
@@ -188,7 +192,7 @@ package struct SlabAllocator: ~Copyable {
 
   /// What the model keeps for CPUs and nodes, beside slabs. Unit: bytes of the host.
   package var cpuBytes: Int {
-    cpus.byteCount + nodes.byteCount + draws.byteCount + arrays.byteCount
+    cpus.byteCount + nodes.byteCount + draws.byteCount + arrays.byteCount + sheaves.byteCount
   }
 
   @inline(__always) mutating func note(_ stat: SlabStat, of cache: CacheID, _ times: Int = 1) {

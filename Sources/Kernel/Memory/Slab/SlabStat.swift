@@ -11,6 +11,11 @@ package enum SlabStat: Int, CaseIterable, BitwiseCopyable, Sendable {
   case deactivate_remote_frees, deactivate_bypass
   case order_fallback, cmpxchg_double_cpu_fail, cmpxchg_double_fail
   case cpu_partial_alloc, cpu_partial_free, cpu_partial_node, cpu_partial_drain
+  case alloc_pcs, free_pcs, free_rcu_sheaf, free_rcu_sheaf_fail
+  case barn_get, barn_get_fail, barn_put, barn_put_fail
+  case sheaf_alloc, sheaf_free, sheaf_refill, sheaf_flush
+  case sheaf_prefill_fast, sheaf_prefill_slow, sheaf_prefill_oversize
+  case sheaf_return_fast, sheaf_return_slow
   /// Frees on another CPU than the one that allocated the object.
   case free_remote_cpu
   /// Frees on a CPU whose memory node is not the slab's.
@@ -20,6 +25,9 @@ package enum SlabStat: Int, CaseIterable, BitwiseCopyable, Sendable {
 
   /// As the kernel spells it.
   package var text: String { "\(self)" }
+
+  /// Those that each CPU counts in its own record, for speed.
+  static let counted: [SlabStat] = [.alloc_fastpath, .free_fastpath, .alloc_pcs, .free_pcs]
 }
 
 extension SlabAllocator {
@@ -30,5 +38,8 @@ extension SlabAllocator {
       (arrays.arrays[index].allocHits, arrays.arrays[index].freeHits) = (0, 0)
     }
     for index in 0..<cpusUsed { (cpus[index].allocFast, cpus[index].freeFast) = (0, 0) }
+    for index in 0..<sheaves.cpus.count {
+      (sheaves.cpus[index].allocFast, sheaves.cpus[index].freeFast) = (0, 0)
+    }
   }
 }

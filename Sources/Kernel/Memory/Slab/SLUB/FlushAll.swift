@@ -6,6 +6,7 @@ import Simulation
 /// Kernel: `flush_cpu_slab()` → `flush_slab()`, `put_partials()` (mm/slub.c; 5.10, 6.12).
 package enum FlushCPUSlab: Path {
   case start(cache: UInt16)
+  case sheavesFlushed(cache: UInt16)
   case currentLocked(cache: UInt16)
   case detached(cache: UInt16, ID<Slab>, freelist: UInt16)
   case deactivated(cache: UInt16)
@@ -17,10 +18,12 @@ package enum FlushCPUSlab: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let cache):
-      guard !world.slab.cpus[world.slab.cpu(CacheID(Int(cache)), cpu)].slab.isNone else {
-        return ask(.disable(.irqs), then: .partialsLocked(cache: cache))
+      guard world.slab.layouts[Int(cache)].sheafCapacity > 0 else {
+        return flushSlab(cache, &world, cpu)
       }
-      return ask(.disable(.irqs), then: .currentLocked(cache: cache))
+      return ask(
+        .call(.flushCPUSheaves(.start(cache: cache))), then: .sheavesFlushed(cache: cache))
+    case .sheavesFlushed(let cache): return flushSlab(cache, &world, cpu)
     case .currentLocked(let cache):
       let (slab, freelist) = world.slab.detach(CacheID(Int(cache)), on: cpu)
       return ask(.enable(.irqs), then: .detached(cache: cache, slab, freelist: freelist))
@@ -40,6 +43,13 @@ package enum FlushCPUSlab: Path {
       return ask(.call(.putPartials(.start(list))), then: .done)
     case .done: return .return()
     }
+  }
+
+  private mutating func flushSlab(_ cache: UInt16, _ world: inout World, _ cpu: CPUID) -> Step {
+    guard !world.slab.cpus[world.slab.cpu(CacheID(Int(cache)), cpu)].slab.isNone else {
+      return ask(.disable(.irqs), then: .partialsLocked(cache: cache))
+    }
+    return ask(.disable(.irqs), then: .currentLocked(cache: cache))
   }
 }
 

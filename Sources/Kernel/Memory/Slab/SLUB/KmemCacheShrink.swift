@@ -8,6 +8,7 @@ import Simulation
 package enum KmemCacheShrink: Path {
   case start(CacheID)
   case nextNode(cache: UInt16, node: UInt8, anyLeft: Bool)
+  case barnShrunk(cache: UInt16, node: UInt8, anyLeft: Bool)
   case locked(cache: UInt16, node: UInt8, anyLeft: Bool)
   case sorted(cache: UInt16, node: UInt8, anyLeft: Bool, empty: ID<Slab>)
   case freeing(cache: UInt16, node: UInt8, anyLeft: Bool, empty: ID<Slab>)
@@ -34,9 +35,14 @@ package enum KmemCacheShrink: Path {
     case .shrunk: return .return(reply)
     case .nextNode(let cache, let node, let anyLeft):
       guard Int(node) < world.slab.nodeCount else { return .return(.number(anyLeft ? 1 : 0)) }
-      let lock = world.listLock(CacheID(Int(cache)), NodeID(Int(node)))
+      guard world.slab.layouts[Int(cache)].sheafCapacity > 0 else {
+        return lockNode(cache, node, anyLeft, &world)
+      }
       return ask(
-        .acquire(lock, irqs: .off), then: .locked(cache: cache, node: node, anyLeft: anyLeft))
+        .call(.shrinkBarn(.start(cache: cache, node: node))),
+        then: .barnShrunk(cache: cache, node: node, anyLeft: anyLeft))
+    case .barnShrunk(let cache, let node, let anyLeft):
+      return lockNode(cache, node, anyLeft, &world)
     case .locked(let cache, let node, let anyLeft):
       let (id, place) = (CacheID(Int(cache)), NodeID(Int(node)))
       let count = world.slab.nodes[world.slab.node(id, place)].partialCount
@@ -61,5 +67,13 @@ package enum KmemCacheShrink: Path {
       let isLeft = anyLeft || world.slab.nodes[place].slabCount > 0
       return ask(.condResched, then: .nextNode(cache: cache, node: node + 1, anyLeft: isLeft))
     }
+  }
+
+  private mutating func lockNode(
+    _ cache: UInt16, _ node: UInt8, _ anyLeft: Bool, _ world: inout World
+  ) -> Step {
+    let lock = world.listLock(CacheID(Int(cache)), NodeID(Int(node)))
+    return ask(
+      .acquire(lock, irqs: .off), then: .locked(cache: cache, node: node, anyLeft: anyLeft))
   }
 }

@@ -1,0 +1,236 @@
+import Hardware
+import Simulation
+
+/// Gives all objects of a sheaf that nobody else has back to their slabs, slab by slab.
+///
+/// Kernel: `sheaf_flush_unused()` → `__kmem_cache_free_bulk()` (mm/slub.c; 6.18, 7.0).
+package enum FlushSheaf: Path {
+  case start(ID<Sheaf>)
+  case next(ID<Sheaf>)
+  case detached(ID<Sheaf>, ID<Slab>, head: UInt16)
+
+  package static var name: PathName { .sheaf_flush_unused }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let sheaf):
+      let record = world.slab.sheaves.all[sheaf]
+      world.slab.note(.sheaf_flush, of: record.cacheID, Int(record.size))
+      return next(sheaf, &world)
+    case .next(let sheaf): return next(sheaf, &world)
+    case .detached(let sheaf, let slab, let head):
+      return ask(.call(.slabFreeList(.start(slab, head))), then: .next(sheaf))
+    }
+  }
+
+  private mutating func next(_ sheaf: ID<Sheaf>, _ world: inout World) -> Step {
+    guard !world.slab.sheaves.isEmpty(sheaf) else { return .return() }
+    let list = world.slab.detachList(from: sheaf)
+    return ask(
+      .work(.slubInitObject, times: Int32(list.count)),
+      then: .detached(sheaf, list.slab, head: list.head))
+  }
+}
+
+/// Frees a list of objects of one slab with one cmpxchg.
+///
+/// Only if the slab becomes empty or stops being full does its node's list come in.
+/// Kernel: `__slab_free()` with `cnt` objects (mm/slub.c, 7.0).
+package enum SlabFreeList: Path {
+  /// The slab as it was when list_lock was asked for.
+  package struct Seen: BitwiseCopyable {
+    var slab: ID<Slab>
+    /// The lock that was asked for: the slab may be gone when it is had.
+    var lock: LockID
+    var head: UInt16
+    var freelist: UInt16
+    var inuse: UInt16
+  }
+  case start(ID<Slab>, UInt16)
+  case retry(ID<Slab>, UInt16)
+  case here(ID<Slab>, UInt16)
+  case locked(Seen)
+  case hereLocked(Seen)
+  case edited(ID<Slab>, isEmpty: Bool)
+  case unlocked(empty: ID<Slab>)
+  case done
+
+  package static var name: PathName { .__slab_free }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let slab, let head): return ask(.ahead(.slubFreeSlow), then: .retry(slab, head))
+    case .retry(let slab, let head):
+      return ask(.touch(world.slab.slabs[slab].line), then: .here(slab, head))
+    case .here(let slab, let head):
+      let record = world.slab.slabs[slab]
+      let isEmptied = Int(record.inuse) == world.slab.count(slab, head)
+      guard isEmptied || record.freelist == Link.end else {
+        world.slab.unfreeze(slab, head)
+        return .return()
+      }
+      let seen = Seen(
+        slab: slab, lock: world.listLock(slab), head: head, freelist: record.freelist,
+        inuse: record.inuse)
+      return ask(.acquire(seen.lock, irqs: .off), then: .locked(seen))
+    case .locked(let seen):
+      return ask(.touch(world.slab.slabs[seen.slab].line), then: .hereLocked(seen))
+    case .hereLocked(let seen): return freeLocked(seen, &world)
+    case .edited(let slab, let isEmpty):
+      return ask(
+        .release(world.listLock(slab), irqs: .off), then: .unlocked(empty: isEmpty ? slab : .none))
+    case .unlocked(let slab):
+      guard !slab.isNone else { return .return() }
+      world.slab.note(.free_slab, of: world.slab.slabs[slab].cacheID)
+      return ask(.call(.discardSlab(.start(slab))), then: .done)
+    case .done: return .return()
+    }
+  }
+
+  /// The free that waited for list_lock: done if nothing changed meanwhile, else decided anew.
+  private mutating func freeLocked(_ seen: Seen, _ world: inout World) -> Step {
+    let record = world.slab.slabs[seen.slab]
+    guard record.freelist == seen.freelist, record.inuse == seen.inuse else {
+      world.slab.note(.cmpxchg_double_fail, of: record.cacheID)
+      return ask(.release(seen.lock, irqs: .off), then: .retry(seen.slab, seen.head))
+    }
+    world.slab.unfreeze(seen.slab, seen.head)
+    let wasFull = record.freelist == Link.end
+    // Partial, but between lists: who has it will see that it is empty.
+    if !wasFull, !record.isOnNodeList {
+      return ask(.release(seen.lock, irqs: .off), then: .unlocked(empty: .none))
+    }
+    if world.slab.isSurplus(seen.slab) {
+      if !wasFull {
+        world.slab.removePartial(seen.slab)
+        world.slab.note(.free_remove_partial, of: record.cacheID)
+      }
+      return ask(.work(.slubListEdit), then: .edited(seen.slab, isEmpty: true))
+    }
+    guard wasFull else {
+      return ask(.release(seen.lock, irqs: .off), then: .unlocked(empty: .none))
+    }
+    world.slab.addPartial(seen.slab, to: .tail)
+    world.slab.note(.free_add_partial, of: record.cacheID)
+    return ask(.work(.slubListEdit), then: .edited(seen.slab, isEmpty: false))
+  }
+}
+
+/// Flushes this CPU's main sheaf, 32 objects at a time with the sheaves unlocked between.
+/// Returns: whether any objects were flushed.
+///
+/// Kernel: `sheaf_flush_main()`, `PCS_BATCH_MAX` (mm/slub.c, 7.0).
+package enum FlushMain: Path {
+  static let batchMax = 32
+
+  case start(cache: UInt16)
+  case next(cache: UInt16, any: Bool)
+  case locked(cache: UInt16, any: Bool)
+  case unlocked(cache: UInt16, ID<Sheaf>)
+  case flushed(cache: UInt16, ID<Sheaf>)
+
+  package static var name: PathName { .sheaf_flush_main }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let cache): return next(cache, false, &world, cpu)
+    case .next(let cache, let any): return next(cache, any, &world, cpu)
+    case .locked(let cache, let any):
+      let place = world.slab.cpu(CacheID(Int(cache)), cpu)
+      let count = min(FlushMain.batchMax, Int(world.slab.sheaves.cpus[place].size))
+      guard count > 0 else {
+        return ask(.enable(.preemption), then: .next(cache: cache, any: any))
+      }
+      let batch = world.slab.sheaves.make(CacheID(Int(cache)), capacity: FlushMain.batchMax)
+      world.slab.sheaves.storeMainSize(at: place)
+      world.slab.sheaves.move(count, from: world.slab.sheaves.cpus[place].main, to: batch)
+      world.slab.sheaves.cpus[place].size -= UInt16(count)
+      return ask(.enable(.preemption), then: .unlocked(cache: cache, batch))
+    case .unlocked(let cache, let batch):
+      return ask(.call(.flushSheaf(.start(batch))), then: .flushed(cache: cache, batch))
+    case .flushed(let cache, let batch):
+      world.slab.sheaves.give(batch)
+      return next(cache, true, &world, cpu)
+    }
+  }
+
+  private mutating func next(
+    _ cache: UInt16, _ any: Bool, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    let mine = world.slab.sheaves.cpus[world.slab.cpu(CacheID(Int(cache)), cpu)]
+    guard mine.size > 0, !mine.isLocked else { return .return(.bool(any)) }
+    return ask(.disable(.preemption), then: .locked(cache: cache, any: any))
+  }
+}
+
+/// Gives all that this CPU's sheaves of a cache hold back to the slabs.
+///
+/// Kernel: `pcs_flush_all()` (mm/slub.c, 7.0); the barn is left out there too.
+package enum FlushCPUSheaves: Path {
+  case start(cache: UInt16)
+  case locked(cache: UInt16)
+  case unlocked(cache: UInt16, ID<Sheaf>)
+  case flushed(cache: UInt16, ID<Sheaf>)
+  case freed(cache: UInt16)
+  case done
+
+  package static var name: PathName { .pcs_flush_all }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let cache): return ask(.disable(.preemption), then: .locked(cache: cache))
+    case .locked(let cache):
+      let place = world.slab.cpu(CacheID(Int(cache)), cpu)
+      let spare = world.slab.sheaves.takeSpare(at: place)
+      return ask(.enable(.preemption), then: .unlocked(cache: cache, spare))
+    case .unlocked(let cache, let spare):
+      guard !spare.isNone else { return flushMain(cache) }
+      return ask(.call(.flushSheaf(.start(spare))), then: .flushed(cache: cache, spare))
+    case .flushed(let cache, let spare):
+      return ask(.call(.freeSheaf(.start(spare))), then: .freed(cache: cache))
+    case .freed(let cache): return flushMain(cache)
+    case .done: return .return()
+    }
+  }
+
+  private mutating func flushMain(_ cache: UInt16) -> Step {
+    ask(.call(.flushMain(.start(cache: cache))), then: .done)
+  }
+}
+
+/// Empties the barn of a cache on a node, and frees its sheaves.
+///
+/// Kernel: `barn_shrink()` (mm/slub.c, 7.0).
+package enum ShrinkBarn: Path {
+  case start(cache: UInt16, node: UInt8)
+  case locked(cache: UInt16, node: UInt8)
+  case unlocked(full: ID<Sheaf>, empty: ID<Sheaf>)
+  case flushed(full: ID<Sheaf>, empty: ID<Sheaf>)
+
+  package static var name: PathName { .barn_shrink }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let cache, let node):
+      return ask(
+        .acquire(barn(cache, node, world).lock, irqs: .off),
+        then: .locked(cache: cache, node: node))
+    case .locked(let cache, let node):
+      let place = world.slab.node(CacheID(Int(cache)), NodeID(Int(node)))
+      let lists = world.slab.sheaves.takeAll(from: place)
+      return ask(
+        .release(barn(cache, node, world).lock, irqs: .off),
+        then: .unlocked(full: lists.full, empty: lists.empty))
+    case .unlocked(let full, let empty):
+      guard full.isNone else {
+        return ask(.call(.flushSheaf(.start(full))), then: .flushed(full: full, empty: empty))
+      }
+      guard !empty.isNone else { return .return() }
+      let next = world.slab.sheaves.all[empty].next
+      return ask(.call(.freeSheaf(.start(empty))), then: .unlocked(full: .none, empty: next))
+    case .flushed(let full, let empty):
+      let next = world.slab.sheaves.all[full].next
+      return ask(.call(.freeSheaf(.start(full))), then: .unlocked(full: next, empty: empty))
+    }
+  }
+
+  @inline(__always)
+  private func barn(_ cache: UInt16, _ node: UInt8, _ world: borrowing World) -> Barn {
+    world.slab.sheaves.barns[world.slab.node(CacheID(Int(cache)), NodeID(Int(node)))]
+  }
+}

@@ -1,0 +1,100 @@
+import Hardware
+import Simulation
+
+/// Fills a sheaf from slabs: partial ones of this node, of others, then new ones.
+///
+/// Kernel: `refill_sheaf()`, `refill_objects()` (mm/slub.c, 7.0). There `min` is always `max`.
+package enum RefillSheaf: Path {
+  case start(ID<Sheaf>, GFPFlags)
+  case ownNodeSought(ID<Sheaf>, GFPFlags)
+  case othersSought(ID<Sheaf>, GFPFlags)
+  case slabGiven(ID<Sheaf>, GFPFlags)
+  case slabUsed(ID<Sheaf>, GFPFlags)
+
+  package static var name: PathName { .refill_objects }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let sheaf, let gfp):
+      guard !world.slab.sheaves.isFull(sheaf) else { return .return() }
+      let node = world.memoryNode(of: cpu)
+      return ask(
+        .call(.refillFromNode(.start(sheaf, node: node, waits: true))),
+        then: .ownNodeSought(sheaf, gfp))
+    case .ownNodeSought(let sheaf, let gfp):
+      guard !world.slab.sheaves.isFull(sheaf) else { return .return() }
+      let request = SlabRequest(world.slab.sheaves.all[sheaf].cacheID, gfp, .any)
+      return ask(
+        .call(.searchNodes(.start(request, sheaf))), then: .othersSought(sheaf, gfp))
+    case .othersSought(let sheaf, let gfp), .slabUsed(let sheaf, let gfp):
+      guard !world.slab.sheaves.isFull(sheaf) else { return .return() }
+      let cache = world.slab.sheaves.all[sheaf].cacheID
+      let request = SlabRequest(cache, gfp, world.memoryNode(of: cpu))
+      return ask(.call(.allocateSlab(.start(request))), then: .slabGiven(sheaf, gfp))
+    case .slabGiven(let sheaf, let gfp):
+      guard !reply.slab.isNone else { return .return() }
+      return ask(
+        .call(.allocFromNewSlab(.start(reply.slab, sheaf))), then: .slabUsed(sheaf, gfp))
+    }
+  }
+}
+
+/// Takes objects of a new slab: as many as a sheaf has room for, or one.
+///
+/// Kernel: `alloc_from_new_slab()` (mm/slub.c, 7.0).
+package enum AllocFromNewSlab: Path {
+  /// Without a sheaf it answers with one object's address.
+  case start(ID<Slab>, ID<Sheaf>)
+  case taken(ID<Slab>, UInt16)
+  case locked(ID<Slab>, UInt16)
+  case edited(ID<Slab>, UInt16)
+  case unlocked(ID<Slab>, UInt16)
+  case nodeHere(ID<Slab>, UInt16)
+
+  package static var name: PathName { .alloc_from_new_slab }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let slab, let sheaf):
+      world.slab.note(.alloc_slab, of: world.slab.slabs[slab].cacheID)
+      return take(slab, sheaf, &world, cpu)
+    case .taken(let slab, let object):
+      // Nobody else knows the slab yet.
+      guard world.slab.slabs[slab].freelist != Link.end else {
+        return count(slab, object, &world)
+      }
+      return ask(.acquire(world.listLock(slab), irqs: .off), then: .locked(slab, object))
+    case .locked(let slab, let object):
+      world.slab.addPartial(slab, to: .head)
+      return ask(.work(.slubListEdit), then: .edited(slab, object))
+    case .edited(let slab, let object):
+      return ask(.release(world.listLock(slab), irqs: .off), then: .unlocked(slab, object))
+    case .unlocked(let slab, let object): return count(slab, object, &world)
+    case .nodeHere(let slab, let object):
+      world.slab.addToNode(slab)
+      world.traceSlabs(of: world.slab.slabs[slab].cacheID)
+      guard object != Link.end else { return .return(.address(.null)) }
+      return .return(.address(world.slab.address(slab, object)))
+    }
+  }
+
+  private mutating func take(
+    _ slab: ID<Slab>, _ sheaf: ID<Sheaf>, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    let list = world.slab.slabs[slab].freelist
+    guard !sheaf.isNone else {
+      let (_, rest) = world.slab.pop(slab, list, on: cpu)
+      (world.slab.slabs[slab].freelist, world.slab.slabs[slab].inuse) = (rest, 1)
+      return ask(.work(.slubSlowStep), then: .taken(slab, list))
+    }
+    let (rest, count) = world.slab.fill(sheaf, from: slab, list)
+    (world.slab.slabs[slab].freelist, world.slab.slabs[slab].inuse) = (rest, UInt16(count))
+    return ask(.work(.slubInitObject, times: Int32(count)), then: .taken(slab, Link.end))
+  }
+
+  private mutating func count(
+    _ slab: ID<Slab>, _ object: UInt16, _ world: inout World
+  ) -> Step {
+    let record = world.slab.slabs[slab]
+    return ask(
+      .touch(world.nodeLine(record.cacheID, record.nodeID)), then: .nodeHere(slab, object))
+  }
+}
