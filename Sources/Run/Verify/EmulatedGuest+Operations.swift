@@ -86,7 +86,7 @@ extension EmulatedGuest {
     if shape.flags.contains("ctor") { flags.insert(.constructor) }
     guard
       let cache = machine.world.slab.declare(
-        name, objectSize: shape.size, align: shape.align, flags: flags)
+        name, objectSize: shape.size, align: shape.align, flags: flags, sheaf: shape.sheaf)
     else {
       throw Refusal(
         message: "no slab holds objects of \(shape.size) bytes", hint: "choose a smaller size")

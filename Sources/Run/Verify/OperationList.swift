@@ -128,6 +128,8 @@ package struct CacheShape: Sendable, Equatable {
   package var size: Int
   package var align: Int
   package var flags: [String]
+  /// Objects that its sheaves shall hold; 0: as the kernel has it.
+  package var sheaf = 0
 }
 
 /// Where an operation runs.

@@ -153,7 +153,8 @@ extension OperationKind {
     let shape = CacheShape(
       size: try fields.number("size", in: 1...4 << 20),
       align: try fields.number("align", in: 0...4 << 20, default: 0),
-      flags: (fields.text("flags") ?? "").split { $0 == "," || $0 == "|" }.map(String.init))
+      flags: (fields.text("flags") ?? "").split { $0 == "," || $0 == "|" }.map(String.init),
+      sheaf: try fields.number("sheaf", in: 0...4096, default: 0))
     guard shape.align & (shape.align - 1) == 0 || shape.align == 0 else {
       throw fields.error("align=\(shape.align) is no power of two", "correct the field")
     }

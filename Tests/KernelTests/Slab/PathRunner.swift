@@ -148,10 +148,13 @@ struct PathRunner: ~Copyable {
   }
 
   /// A live cache of objects of `size` bytes.
-  mutating func makeCache(_ name: String, size: Int, align: Int = 0, flags: SlabFlags = []) throws
+  mutating func makeCache(
+    _ name: String, size: Int, align: Int = 0, flags: SlabFlags = [], sheaf: Int = 0
+  ) throws
     -> CacheID
   {
-    let cache = world.slab.declare(name, objectSize: size, align: align, flags: flags)
+    let cache = world.slab.declare(
+      name, objectSize: size, align: align, flags: flags, sheaf: sheaf)
     let id = try #require(cache)
     let isMade = call(.kmemCacheCreate(.start(id)), on: 0).bool
     #expect(isMade)

@@ -63,17 +63,23 @@ package enum AllocFromNewSlab: Path {
       }
       return ask(.acquire(world.listLock(slab), irqs: .off), then: .locked(slab, object))
     case .locked(let slab, let object):
+      // Counted here, where the kernel does it just after: the line is the lock's own.
+      world.slab.addToNode(slab)
       world.slab.addPartial(slab, to: .head)
       return ask(.work(.slubListEdit), then: .edited(slab, object))
     case .edited(let slab, let object):
       return ask(.release(world.listLock(slab), irqs: .off), then: .unlocked(slab, object))
-    case .unlocked(let slab, let object): return count(slab, object, &world)
+    case .unlocked(let slab, let object): return finish(slab, object, &world)
     case .nodeHere(let slab, let object):
       world.slab.addToNode(slab)
-      world.traceSlabs(of: world.slab.slabs[slab].cacheID)
-      guard object != Link.end else { return .return(.address(.null)) }
-      return .return(.address(world.slab.address(slab, object)))
+      return finish(slab, object, &world)
     }
+  }
+
+  private func finish(_ slab: ID<Slab>, _ object: UInt16, _ world: inout World) -> Step {
+    world.traceSlabs(of: world.slab.slabs[slab].cacheID)
+    guard object != Link.end else { return .return(.address(.null)) }
+    return .return(.address(world.slab.address(slab, object)))
   }
 
   private mutating func take(

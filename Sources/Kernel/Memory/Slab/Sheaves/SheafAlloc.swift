@@ -51,6 +51,9 @@ package enum SheafAlloc: Path {
       guard reply.number >= 0 else { return past(request, &world) }
       return refill(request, ID(reply.number))
     case .refilled(let request, let sheaf):
+      // It was empty.
+      let count = Int(world.slab.sheaves.all[sheaf].size)
+      world.slab.note(.sheaf_refill, of: request.cacheID, count)
       guard !world.slab.sheaves.isFull(sheaf) else {
         return ask(.disable(.preemption), then: .relocked(request, sheaf))
       }

@@ -19,7 +19,10 @@ extension SlabAllocator {
             mine.capacity == sheaves.all[mine.main].capacity
               && mine.base == sheaves.all[mine.main].base,
             "sheaves: a CPU's copy of its main sheaf is stale")
-          try checkSheaf(mine.main, Int(mine.size), cache, &isMet, &isHeld)
+          // With the lock held it may be in the barn already.
+          if !mine.isLocked {
+            try checkSheaf(mine.main, Int(mine.size), cache, &isMet, &isHeld)
+          }
         }
         for other in [mine.spare, mine.rcuFree] where !other.isNone {
           try checkSheaf(other, Int(sheaves.all[other].size), cache, &isMet, &isHeld)
