@@ -31,7 +31,7 @@ package enum RefillFromNode: Path {
   case edited(Taken)
   case collected(Taken)
   case slabHere(Taken)
-  case moved(Taken, ID<Slab>, rest: UInt16)
+  case moved(Taken, rest: UInt16)
   // More slabs were taken than the sheaf has room for.
   case relocked(Surplus)
   case surplusHere(Surplus)
@@ -44,7 +44,10 @@ package enum RefillFromNode: Path {
     case .start, .looked, .tried, .locked, .here, .edited: return collect(&world, reply)
     case .collected(let taken): return use(taken, &world)
     case .slabHere(let taken): return move(taken, &world)
-    case .moved(let taken, let slab, let rest):
+    case .moved(var taken, let rest):
+      let slab = taken.slabs
+      taken.slabs = world.slab.slabs[slab].next
+      (world.slab.slabs[slab].next, world.slab.slabs[slab].previous) = (.none, .none)
       guard rest != Link.end else { return use(taken, &world) }
       return ask(.call(.slabFreeList(.start(slab, rest))), then: .collected(taken))
     case .relocked, .surplusHere, .surplusEdited, .discarding: return giveBack(&world)
@@ -116,14 +119,9 @@ package enum RefillFromNode: Path {
   }
 
   private mutating func move(_ taken: Taken, _ world: inout World) -> Step {
-    var taken = taken
-    let slab = taken.slabs
-    taken.slabs = world.slab.slabs[slab].next
-    (world.slab.slabs[slab].next, world.slab.slabs[slab].previous) = (.none, .none)
-    let list = world.slab.takeFreelistUnfrozen(slab)
-    let (rest, count) = world.slab.fill(taken.sheaf, from: slab, list)
-    return ask(
-      .work(.slubInitObject, times: Int32(count)), then: .moved(taken, slab, rest: rest))
+    let list = world.slab.takeFreelistUnfrozen(taken.slabs)
+    let (rest, count) = world.slab.fill(taken.sheaf, from: taken.slabs, list)
+    return ask(.work(.slubInitObject, times: Int32(count)), then: .moved(taken, rest: rest))
   }
 
   private mutating func giveBack(_ world: inout World) -> Step {
