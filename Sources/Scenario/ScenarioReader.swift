@@ -49,6 +49,7 @@ struct ScenarioReader {
     let title = tree["title"].flatMap { reading.text($0, "title") } ?? name
     let description = tree["description"].flatMap { reading.text($0, "description") } ?? ""
     let builder = ProgramBuilder(reading, machine)
+    builder.version = kernel?.0
     var workload = WorkloadReader(builder)
     let before = findings.count
     workload.read(tree)

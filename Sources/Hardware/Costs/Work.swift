@@ -16,6 +16,8 @@
   case invlpg, tlbFlushAll, tlbMissWalkStep, tlbHit, memoryAccess
   // Interrupts, cross-CPU calls, scheduling.
   case callQueued, callFunctionEntry, softirqEntry, workQueueOp, wakeUp
+  // Ticks and RCU.
+  case timerTick, rcuCall, rcuCore
 }
 
 /// The times of the hardware and of the engine's own steps, by the same rule.

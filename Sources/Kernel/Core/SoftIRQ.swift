@@ -112,6 +112,9 @@ package enum HandleIRQ: Path {
       world.trace(.rescheduleEntry, on: cpu, a: 0xfd)
       world.trace(.rescheduleExit, on: cpu, a: 0xfd)
       return .return()
+    case .start(.timer):
+      world.trace(.localTimerEntry, on: cpu, a: 0xec)
+      return ask(.call(.timerTick(.start)), then: .done(.timer))
     case .start(.device), .nextSource:
       let sources = world.cpus[cpu].deviceSources
       guard sources != 0 else { return .return() }
@@ -125,6 +128,9 @@ package enum HandleIRQ: Path {
       world.trace(.irqHandlerExit, on: cpu, a: UInt64(source), b: 1)
       self = .nextSource
       return step(&world, on: cpu, .none)
+    case .done(.timer):
+      world.trace(.localTimerExit, on: cpu, a: 0xec)
+      return .return()
     case .done:
       world.trace(.callFunctionExit, on: cpu, a: 0xfc)
       return .return()

@@ -7,6 +7,7 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
   case schedSwitch, schedWaking, schedWakeup
   case irqHandlerEntry, irqHandlerExit, softirqRaise, softirqEntry, softirqExit
   case callFunctionEntry, callFunctionExit, rescheduleEntry, rescheduleExit
+  case localTimerEntry, localTimerExit
   case shootdownBegin, shootdownBeginRange, shootdownEnd, callQueued, callWaitBegin, callWaitEnd,
     callEntered, callDone
   case lockWaitBegin, lockWaitEnd, lockHoldBegin, lockHoldEnd
@@ -44,6 +45,8 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
     case .callFunctionExit: vector("call_function_exit", .exit(lane: "call_function"))
     case .rescheduleEntry: vector("reschedule_entry", .entry(lane: "reschedule"))
     case .rescheduleExit: vector("reschedule_exit", .exit(lane: "reschedule"))
+    case .localTimerEntry: vector("local_timer_entry", .entry(lane: "local_timer"))
+    case .localTimerExit: vector("local_timer_exit", .exit(lane: "local_timer"))
     case .shootdownBegin: Self.shootdown([])
     case .shootdownBeginRange:
       Self.shootdown([.init("start", word: 1, .pointer), .init("pages", word: 2)])

@@ -10,6 +10,8 @@ package enum WorkItem: BitwiseCopyable, Equatable {
   case freeSlabsByRCU
   case drainVmapArea, delayedVfree
   case purgeVmapNode(VmapNodeID)
+  case kfreeRCUMonitor, fillPageCache
+  case kfreeRCU(batch: UInt8)
 
   var frame: Frame {
     switch self {
@@ -18,6 +20,9 @@ package enum WorkItem: BitwiseCopyable, Equatable {
     case .freeSlabsByRCU: .freeSlabsByRCU(.start)
     case .drainVmapArea: .drainVmapWork(.start)
     case .delayedVfree: .delayedVfreeWork(.start)
+    case .kfreeRCUMonitor: .kfreeRCUMonitor(.start)
+    case .fillPageCache: .fillPageCache(.start)
+    case .kfreeRCU(let batch): .kfreeRCUWork(.start(batch))
     case .purgeVmapNode(let node): .purgeVmapNode(.start(node))
     }
   }

@@ -35,6 +35,14 @@ package enum Frame: BitwiseCopyable {
   case flushCallQueue(FlushCallQueue)
   case workerThread(WorkerThread)
   case flushWork(FlushWork)
+  case callRCU(CallRCU)
+  case synchronizeRCU(SynchronizeRCU)
+  case timerTick(TimerTick)
+  case rcuCore(RCUCore)
+  case kvfreeCallRCU(KvfreeCallRCU)
+  case kfreeRCUMonitor(KfreeRCUMonitor)
+  case kfreeRCUWork(KfreeRCUWork)
+  case fillPageCache(FillPageCache)
   // Memory: pages
   case allocPages(AllocPages)
   case getPageFromFreelist(GetPageFromFreelist)
@@ -151,6 +159,14 @@ package enum Frame: BitwiseCopyable {
     case .flushCallQueue(let path): return go(path, Frame.flushCallQueue)
     case .workerThread(let path): return go(path, Frame.workerThread)
     case .flushWork(let path): return go(path, Frame.flushWork)
+    case .callRCU(let path): return go(path, Frame.callRCU)
+    case .synchronizeRCU(let path): return go(path, Frame.synchronizeRCU)
+    case .timerTick(let path): return go(path, Frame.timerTick)
+    case .rcuCore(let path): return go(path, Frame.rcuCore)
+    case .kvfreeCallRCU(let path): return go(path, Frame.kvfreeCallRCU)
+    case .kfreeRCUMonitor(let path): return go(path, Frame.kfreeRCUMonitor)
+    case .kfreeRCUWork(let path): return go(path, Frame.kfreeRCUWork)
+    case .fillPageCache(let path): return go(path, Frame.fillPageCache)
     case .allocPages(let path): return go(path, Frame.allocPages)
     case .getPageFromFreelist(let path): return go(path, Frame.getPageFromFreelist)
     case .rmqueue(let path): return go(path, Frame.rmqueue)
@@ -256,6 +272,14 @@ package enum Frame: BitwiseCopyable {
     case .flushCallQueue: FlushCallQueue.name
     case .workerThread: WorkerThread.name
     case .flushWork: FlushWork.name
+    case .callRCU: CallRCU.name
+    case .synchronizeRCU: SynchronizeRCU.name
+    case .timerTick: TimerTick.name
+    case .rcuCore: RCUCore.name
+    case .kvfreeCallRCU: KvfreeCallRCU.name
+    case .kfreeRCUMonitor: KfreeRCUMonitor.name
+    case .kfreeRCUWork: KfreeRCUWork.name
+    case .fillPageCache: FillPageCache.name
     case .allocPages: AllocPages.name
     case .getPageFromFreelist: GetPageFromFreelist.name
     case .rmqueue: Rmqueue.name

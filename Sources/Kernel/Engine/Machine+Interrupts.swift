@@ -21,6 +21,12 @@ extension Machine {
     takeIfPossible(on: cpu)
   }
 
+  /// The CPU's own timer reaches it.
+  mutating func interrupt(_ cpu: CPUID, by vector: IRQVector) {
+    world.cpus[cpu].latched |= 1 << vector.rawValue
+    takeIfPossible(on: cpu)
+  }
+
   private mutating func takeIfPossible(on cpu: CPUID) {
     world.cpus[cpu].attention |= CPU.wantsInterrupt
     guard world.cpus[cpu].irqsOff == 0 else { return }
@@ -144,6 +150,7 @@ extension Machine {
 
   mutating func goIdle(_ cpu: CPUID) {
     world.cpus[cpu].path = .idle
+    world.rcu.noteIdle(cpu)
     schedule(cpu, at: .never, .idle, as: .idle)
     if !world.cpus[cpu].runFirst.isNone { switchFromIdle(cpu) }
   }

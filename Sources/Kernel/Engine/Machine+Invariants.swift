@@ -18,6 +18,8 @@ extension Machine {
       try world.lines.checkInvariants(cpuCount: cpuCount)
       try world.calls.checkInvariants()
       try world.work.checkInvariants()
+      try world.rcu.checkInvariants()
+      try world.kfreeRCU.checkInvariants()
       try world.program.checkInvariants()
       try world.tlbs.checkInvariants()
       if let fault = world.pages.checkInvariants() { throw BrokenInvariant("pages: \(fault)") }

@@ -46,6 +46,9 @@ extension Machine {
     case .sleep(let length): return sleep(length, on: cpu)
     case .wake(let task): return wake(task, from: cpu)
     case .condResched: return Reply.none
+    case .alarm(let time):
+      setAlarm(time)
+      return Reply.none
     default: preconditionFailure("perform does it")
     }
     return nil

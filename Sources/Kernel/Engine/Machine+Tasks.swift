@@ -18,6 +18,7 @@ extension Machine {
     case wake(TaskID)
     case arrival(source: Int)
     case bell
+    case tick
 
     var payload: UInt64 {
       switch self {
@@ -25,6 +26,7 @@ extension Machine {
       case .wake(let task): UInt64(task.index) << 2 | 1
       case .arrival(let source): UInt64(source) << 2 | 2
       case .bell: 3
+      case .tick: 7
       }
     }
     init(_ payload: UInt64) {
@@ -33,7 +35,7 @@ extension Machine {
       case 0: self = .sliceEnd(CPUID(index))
       case 1: self = .wake(TaskID(index))
       case 2: self = .arrival(source: index)
-      default: self = .bell
+      default: self = index == 0 ? .bell : .tick
       }
     }
   }
@@ -57,6 +59,7 @@ extension Machine {
       makeReady(task, at: now)
     case .arrival(let source): arrive(source)
     case .bell: return
+    case .tick: tick()
     }
   }
 
@@ -105,6 +108,7 @@ extension Machine {
         a: UInt64(UInt32(world.tasks.all[task].pid)) | UInt64(UInt32(nextPID)) << 32,
         b: kernelState)
     }
+    world.rcu.noteSwitch(cpu)
     world.cpus[cpu].current = .none
     world.cpus[cpu].preemptCount = PreemptCount()
     world.cpus[cpu].attention &= ~CPU.wantsSwitch

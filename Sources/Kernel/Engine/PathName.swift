@@ -13,6 +13,8 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case ___slab_alloc, get_partial, get_partial_node, get_any_partial, allocate_slab, discard_slab
   case __slab_free, put_cpu_partial, __put_partials, deactivate_slab
   case flush_cpu_slab, flush_all_cpus_locked
+  case call_rcu, synchronize_rcu, tick_nohz_handler, rcu_core
+  case kvfree_call_rcu, kfree_rcu_monitor, kfree_rcu_work, fill_page_cache_func
   case kmem_cache_shrink, kmem_cache_create, kmem_cache_destroy
   case __cache_alloc, cache_alloc_refill, ____cache_alloc_node, fallback_alloc, cache_grow_begin
   case slabs_destroy, kmem_rcu_free, cache_flusharray, free_block, __drain_alien_cache
@@ -39,7 +41,7 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     switch self {
     case .idle, .script, .program, .handle_irq: false
     // The first frame of a context, which nothing calls; softirq_entry shows the one that ends.
-    case .__do_softirq, .ksoftirqd, .worker_thread: false
+    case .__do_softirq, .ksoftirqd, .worker_thread, .call_rcu: false
     case .kmalloc, .kfree, .kmem_cache_alloc, .kmem_cache_free, .free_unref_page: false
     default: true
     }

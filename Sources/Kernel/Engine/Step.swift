@@ -45,6 +45,8 @@ package enum Step: BitwiseCopyable {
   case sleep(Duration)
   /// Makes a sleeping task ready; remembered if it is not asleep yet.
   case wake(TaskID)
+  /// Has a tick come at a time, to the CPUs that wait for one. Takes no time.
+  case alarm(Instant)
   /// Lets another task run if one is due. Kernel: `cond_resched()`.
   case condResched
   /// Calls a kernel function; its reply comes with the next step.
@@ -63,7 +65,9 @@ package enum IRQs: BitwiseCopyable { case kept, off }
 package enum Mask: BitwiseCopyable { case irqs, bottomHalves, preemption }
 
 /// A hardware interrupt. Its handler is a frame like any other.
-package enum IRQVector: UInt8, BitwiseCopyable { case callFunction, reschedule, device }
+package enum IRQVector: UInt8, BitwiseCopyable {
+  case callFunction, reschedule, device, timer
+}
 
 /// What answers a step: the value a called function returned, nothing after any other.
 ///

@@ -48,14 +48,14 @@ extension Work {
     switch self {
     case .slubAllocFast, .slubFreeFast, .slubSlowStep, .slubFreeSlow, .slubListEdit,
       .slubInitObject, .kmallocLookup, .slabAllocFast, .slabFreeFast, .slabMoveObject,
-      .slabSlabObject, .slabInitObject, .slabReapCache:
+      .slabSlabObject, .slabInitObject, .slabReapCache, .rcuCall:
       .slab
     case .pcpListOp, .buddyStep, .watermarkCheck, .clearPage, .zeroLine: .pageAllocator
     case .treeStep, .listEdit, .pteWrite, .pteClear, .tablePage: .vmalloc
     case .invlpg, .tlbFlushAll, .tlbMissWalkStep: .tlb
     case .tlbHit, .memoryAccess: .workload
-    case .callQueued, .callFunctionEntry: .interrupt
-    case .softirqEntry: .softirq
+    case .callQueued, .callFunctionEntry, .timerTick: .interrupt
+    case .softirqEntry, .rcuCore: .softirq
     case .workQueueOp, .wakeUp: .scheduler
     }
   }

@@ -100,7 +100,8 @@ extension World {
 
   /// The frame of a softirq's handler: a program's, or the visit's.
   func softirqFrame(_ vector: SoftIRQ, on cpu: CPUID) -> Frame {
-    visit.wants(vector) ? .visit(.start) : program.softirqFrame(vector, on: cpu)
+    if visit.wants(vector) { return .visit(.start) }
+    return vector == .rcu ? .rcuCore(.start) : program.softirqFrame(vector, on: cpu)
   }
 }
 

@@ -18,6 +18,8 @@ package struct World: ~Copyable {
   package var calls: CallQueues
   package var tasks: Tasks
   package var work: WorkQueues
+  package var rcu: RCU
+  package var kfreeRCU: KfreeRCU
   package var counters: Counters
   package var tlbs: TLBs
   package var vmalloc: VmallocState
@@ -47,6 +49,8 @@ package struct World: ~Copyable {
     calls = CallQueues(cpuCount: boot.cpuCount, lines: &lines) { machine.cpus[$0.index].node }
     tasks = Tasks(cpuCount: boot.cpuCount)
     work = WorkQueues(cpuCount: boot.cpuCount)
+    rcu = RCU(cpuCount: boot.cpuCount)
+    kfreeRCU = KfreeRCU(cpuCount: boot.cpuCount, boot.version.slab)
     counters = Counters()
     tlbs = TLBs(
       cpuCount: boot.cpuCount, pageShift: boot.architecture.pageShift, geometry: .skylake)
@@ -75,6 +79,8 @@ package struct World: ~Copyable {
     calls = other.calls.clone()
     tasks = other.tasks.clone()
     work = other.work.clone()
+    rcu = other.rcu.clone()
+    kfreeRCU = other.kfreeRCU.clone()
     counters = other.counters.clone()
     tlbs = other.tlbs.clone()
     vmalloc = other.vmalloc.clone()
@@ -186,6 +192,6 @@ extension World {
   var stateBytes: Int {
     cpus.byteCount + locks.byteCount + lines.byteCount + calls.byteCount + tasks.byteCount
       + program.byteCount + pages.listBytes + slab.cpuBytes + tlbs.byteCount
-      + vmalloc.byteCount
+      + vmalloc.byteCount + rcu.byteCount + kfreeRCU.byteCount
   }
 }

@@ -167,6 +167,7 @@ package enum Op: BitwiseCopyable, Sendable {
   case cacheDestroy(Int32, operation: Int16)
   case vmUnmapAliases(operation: Int16)
   case drainAllPages(operation: Int16)
+  case synchronizeRCU(operation: Int16)
   /// A thread is done; a handler has handled its unit.
   case end
 }
@@ -192,7 +193,7 @@ struct Instruction: BitwiseCopyable {
 
 /// Which function frees.
 package enum FreeAPI: UInt8, BitwiseCopyable, Sendable {
-  case kfree, kfreeSensitive, kmemCacheFree, freePages, vfree, kvfree
+  case kfree, kfreeSensitive, kfreeRCU, kfreeRCUMightSleep, kmemCacheFree, freePages, vfree, kvfree
 }
 
 /// One allocating call, as written in a scenario.

@@ -196,6 +196,9 @@ extension ProgramPath {
     let note = world.program.note(of: place, address)
     switch api {
     case .kfree: return ask(.call(.kfree(.start(address))), then: next)
+    case .kfreeRCU, .kfreeRCUMightSleep:
+      let call = KvfreeCallRCU.start(address, mightSleep: api == .kfreeRCUMightSleep)
+      return ask(.call(.kvfreeCallRCU(call)), then: next)
     case .kfreeSensitive: return ask(.call(.kfreeSensitive(.start(address))), then: next)
     case .kmemCacheFree:
       guard let cache = world.program.cache(of: note), address != .null else {
@@ -241,6 +244,7 @@ extension ProgramPath {
     case .cacheDestroy(let cache, let operation):
       return measured(.kmemCacheDestroy(.start(world.program.caches[Int(cache)])), id, operation)
     case .vmUnmapAliases(let operation): return measured(.vmUnmapAliases(.start), id, operation)
+    case .synchronizeRCU(let operation): return measured(.synchronizeRCU(.start), id, operation)
     case .drainAllPages(let operation): return measured(.drainAllPages(.start), id, operation)
     default: preconditionFailure("interpret does it")
     }

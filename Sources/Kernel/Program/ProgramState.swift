@@ -308,6 +308,8 @@ package struct ProgramState: ~Copyable {
   /// Whether as many operations were measured as the run was to have.
   package var isDone: Bool { operationsLeft == 0 }
 
+  var hasSources: Bool { sources.count > 0 }
+
   /// How often a device interrupted.
   package func arrivals(of source: Int) -> UInt64 { sources[source].arrivals }
 

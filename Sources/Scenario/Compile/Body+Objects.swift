@@ -136,6 +136,15 @@ extension Body {
     return false
   }
 
+  /// `kfree_rcu`, where the release has it.
+  func freeLater(_ api: FreeAPI, _ fields: Tree, _ span: Span) -> Bool {
+    if let version = builder.version, version.slab.kfreeRCU == .none {
+      findings.add(
+        .kernel, "Linux \(version.name) has no \(api.text)", at: span, label: "it came with 3.0")
+    }
+    return free(api, fields, span)
+  }
+
   func ksize(_ fields: Tree, _ span: Span) -> Bool {
     guard let tree = fields["object"], let slot = slot(tree, "`object`") else { return false }
     emit(.ksize(slot, operation: builder.operation("ksize", span)))

@@ -61,6 +61,8 @@ extension Body {
     switch name {
     case "kfree": return free(.kfree, fields, span)
     case "kfree_sensitive": return free(.kfreeSensitive, fields, span)
+    case "kfree_rcu": return freeLater(.kfreeRCU, fields, span)
+    case "kfree_rcu_mightsleep": return freeLater(.kfreeRCUMightSleep, fields, span)
     case "ksize": return ksize(fields, span)
     case "free_pages": return free(.freePages, fields, span)
     case "vfree": return free(.vfree, fields, span)
@@ -98,6 +100,9 @@ extension Body {
     case "preempt_enable": return enable(.preemption, word, tree)
     case "vm_unmap_aliases":
       emit(.vmUnmapAliases(operation: builder.operation(word, tree.span)))
+      return true
+    case "synchronize_rcu":
+      emit(.synchronizeRCU(operation: builder.operation(word, tree.span)))
       return true
     case "drain_all_pages":
       emit(.drainAllPages(operation: builder.operation(word, tree.span)))

@@ -251,6 +251,8 @@ extension FreeAPI {
     switch self {
     case .kfree: "kfree"
     case .kfreeSensitive: "kfree_sensitive"
+    case .kfreeRCU: "kfree_rcu"
+    case .kfreeRCUMightSleep: "kfree_rcu_mightsleep"
     case .kmemCacheFree: "kmem_cache_free"
     case .freePages: "free_pages"
     case .vfree: "vfree"

@@ -5,6 +5,8 @@ import Topology
 final class ProgramBuilder {
   let reading: Reading
   let machine: MachineDescription
+  /// The kernel's release, where it is known.
+  var version: KernelVersion?
   /// False when the machine could not be had: then nothing is held against it.
   let isMachineKnown: Bool
   var program = Program()

@@ -60,6 +60,7 @@ package enum Words {
   package static let bareSteps = [
     "local_irq_disable", "local_irq_enable", "local_bh_disable", "local_bh_enable",
     "preempt_disable", "preempt_enable", "vm_unmap_aliases", "drain_all_pages",
+    "synchronize_rcu",
   ]
 
   private static let allocating: [Step] = [
@@ -110,7 +111,9 @@ package enum Words {
 
   package static let steps: [Step] =
     allocating + reallocating
-    + objects("kfree", "kfree_sensitive", "ksize", "free_pages", "vfree", "kvfree", "forget")
+    + objects(
+      "kfree", "kfree_sensitive", "kfree_rcu", "kfree_rcu_mightsleep", "ksize", "free_pages",
+      "vfree", "kvfree", "forget")
     + objects("kmem_cache_free", more: ["cache"]) + objects("touch", more: ["stride"])
     + caches("kmem_cache_create", "kmem_cache_shrink", "kmem_cache_destroy") + own
 
@@ -119,13 +122,13 @@ package enum Words {
 
   /// Steps of the language that this version does not build.
   package static let stepsLater: Set<String> = [
-    "kfree_rcu", "kmem_cache_alloc_bulk", "kmem_cache_free_bulk", "alloc_pages_bulk",
+    "kmem_cache_alloc_bulk", "kmem_cache_free_bulk", "alloc_pages_bulk",
     "alloc_pages_node", "alloc_pages_exact", "free_pages_exact", "__free_pages", "get_zeroed_page",
     "vmalloc_huge", "vzalloc_node", "vmalloc_user", "vmap", "vunmap", "vm_map_ram", "vm_unmap_ram",
     "kvcalloc", "kvmalloc_array", "kvmalloc_node", "kvrealloc", "kmemdup", "kstrdup",
     "mempool_create", "mempool_alloc", "mempool_free", "dma_pool_alloc", "alloc_percpu",
     "free_percpu", "spin_trylock", "read_lock", "write_lock", "rcu_read_lock", "rcu_read_unlock",
-    "synchronize_rcu", "call_rcu", "queue_work", "schedule_work", "wait_event", "wake_up",
+    "call_rcu", "queue_work", "schedule_work", "wait_event", "wake_up",
   ]
 
   /// Kernel spellings of what is called otherwise here.

@@ -58,8 +58,9 @@ package enum AllocateSlab: Path {
 
 /// Gives the pages of an empty slab back.
 ///
-/// Kernel: `discard_slab()` → `free_slab()` (mm/slub.c, 6.12). Not modelled: the grace period that
-/// slabs of SLAB_TYPESAFE_BY_RCU caches wait before their pages are free.
+/// Kernel: `discard_slab()` → `free_slab()` (mm/slub.c, 6.12). Pages of a
+/// SLAB_TYPESAFE_BY_RCU cache wait for a grace period (`rcu_free_slab()`): who still looks may find
+/// another object in the place of his, but an object.
 package enum DiscardSlab: Path {
   /// Of a slab that its node still counts.
   case start(ID<Slab>)
@@ -86,7 +87,11 @@ package enum DiscardSlab: Path {
 
   private mutating func free(_ slab: ID<Slab>, _ world: inout World) -> Step {
     let record = world.slab.slabs[slab]
+    let waits = world.slab.caches[record.cacheID].flags.contains(.typesafeByRCU)
     world.slab.recycle(slab)
+    guard !waits else {
+      return ask(.call(.callRCU(.start(.freePages(record.pages, record.order)))), then: .done)
+    }
     return ask(.call(.freePages(.start(record.pages, record.order))), then: .done)
   }
 }
