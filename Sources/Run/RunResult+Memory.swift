@@ -1,5 +1,6 @@
 import Hardware
 import Kernel
+import Simulation
 
 /// Reads the memory subsystems of a machine that has run.
 extension RunResult {
@@ -22,7 +23,8 @@ extension RunResult {
           activeObjects: figures.objects.reduce(0, +),
           objects: figures.totalObjects.reduce(0, +), partial: figures.partial.reduce(0, +),
           isReclaimable: cache.flags.contains(.reclaimAccount), slabsByNode: figures.slabs,
-          stats: stats, arrays: arrays(of: id, machine)))
+          stats: stats, arrays: arrays(of: id, machine),
+          cpuSlabs: figures.cpuSlabs.reduce(0, +), flags: letters(cache.flags)))
     }
     return all
   }
@@ -34,6 +36,40 @@ extension RunResult {
       limit: sizing.limit, batchcount: sizing.batch, sharedfactor: sizing.sharedFactor,
       sharedavail: nodes.reduce(0) { $0 + $1.shared },
       freeSlabs: nodes.reduce(0) { $0 + $1.free })
+  }
+
+  /// Kernel: `slabcache()` of tools/mm/slabinfo.c (6.12), and two letters of our own.
+  private static func letters(_ flags: SlabFlags) -> String {
+    let known: [(SlabFlags, String)] = [
+      (.dma, "d"), (.hwCacheAlign, "A"), (.reclaimAccount, "a"), (.constructor, "C"),
+      (.typesafeByRCU, "t"),
+    ]
+    return known.filter { flags.contains($0.0) }.map(\.1).joined()
+  }
+
+  /// Every call site that allocated, or has objects left.
+  static func callSites(of machine: borrowing Machine) -> [CallSite] {
+    let leaks = machine.leaks
+    func nanoseconds(_ length: Simulation.Duration, _ count: UInt64) -> Double {
+      count > 0 ? length.nanoseconds / Double(count) : 0
+    }
+    return leaks.enumerated().compactMap { index, leak -> CallSite? in
+      let totals = machine.world.program.sites.totals[index]
+      guard totals.allocations + totals.failures + totals.frees > 0 || totals.live > 0 else {
+        return nil
+      }
+      return CallSite(
+        name: leak.site, allocations: totals.allocations, failed: totals.failures,
+        requestedBytes: totals.requested, allocatedBytes: totals.given,
+        wastedBytes: totals.given - min(totals.given, totals.requested), slowPath: totals.slow,
+        newSlabs: totals.newSlabs, frees: totals.frees, crossCpuFrees: totals.crossCPUFrees,
+        liveObjects: totals.live, leakedObjects: leak.objects, leakedBytes: leak.bytes,
+        latencyNs: CallSite.Times(
+          mean: nanoseconds(totals.latency, totals.allocations),
+          max: totals.latencyMost.nanoseconds),
+        lifetimeNs: CallSite.Times(
+          mean: nanoseconds(totals.lifetime, totals.frees), max: totals.lifetimeMost.nanoseconds))
+    }
   }
 
   /// Every zone with pages, in the order of nodes and addresses.

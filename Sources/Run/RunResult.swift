@@ -26,6 +26,8 @@ package struct RunResult: Encodable, Sendable {
   package var topPaths: [String: String]
   package var counters: [String: UInt64]
   package var caches: [Cache]
+  /// By call site; empty where the scenario names none.
+  package var callSites: [CallSite] = []
   package var zones: [Zone]
   package var vmalloc: Vmalloc
   package var tlb: TLB
@@ -98,6 +100,37 @@ package struct RunResult: Encodable, Sendable {
       package var sharedavail: Int
       package var freeSlabs: Int
     }
+    /// Slabs that CPUs have, on lists too.
+    package var cpuSlabs = 0
+    /// The letters of tools/mm/slabinfo: A aligned to cache lines, a reclaimable, d of ZONE_DMA,
+    /// C with a constructor, t SLAB_TYPESAFE_BY_RCU.
+    package var flags = ""
+  }
+
+  /// What one place in the workload allocated, as `perf kmem` has it by caller.
+  package struct CallSite: Encodable, Sendable {
+    package struct Times: Encodable, Sendable {
+      package var mean: Double
+      package var max: Double
+    }
+    package var name: String
+    package var allocations: UInt64
+    package var failed: UInt64
+    package var requestedBytes: UInt64
+    package var allocatedBytes: UInt64
+    /// Allocated and not requested: what the classes' sizes cost.
+    package var wastedBytes: UInt64
+    /// Allocations that the CPU's own objects did not serve; those of them that took new pages.
+    package var slowPath: UInt64
+    package var newSlabs: UInt64
+    package var frees: UInt64
+    package var crossCpuFrees: UInt64
+    package var liveObjects: Int
+    /// Live, and no slot has them any more.
+    package var leakedObjects: Int
+    package var leakedBytes: UInt64
+    package var latencyNs: Times
+    package var lifetimeNs: Times
   }
 
   package struct Zone: Encodable, Sendable {

@@ -74,6 +74,7 @@ package struct Runner: ~Copyable {
     case .stopped: break
     }
     try self.drain(drain)
+    machine.reportLeaks()
   }
 
   private enum Advance { case reached, over, stopped }

@@ -55,7 +55,7 @@ struct ScenarioReader {
     workload.read(tree)
     let isComplete = findings.count == before
     let settings = self.settings(tree["run"], reading, isEndless: workload.isEndless)
-    let names = ResultNames(builder.program, isComplete: isComplete)
+    let names = ResultNames(builder.program, isComplete: isComplete, kernel: kernel)
     let expectations = self.expectations(tree["expect"], reading, names)
     let measure = self.measure(tree["measure"], reading, names)
     guard let machine, let kernel, let costs, let settings, findings.isEmpty else { return nil }

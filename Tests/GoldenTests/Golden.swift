@@ -42,6 +42,9 @@ struct GoldenRun: Sendable, CustomStringConvertible {
     "kmalloc-storm": ["run.warmup=10us", "run.duration=40us"],
     "remote-free": ["run.duration=300us"],
     "vmalloc-shootdown": ["params.mappers=5%", "run.duration=8ms"],
+    "slub-remote-storm": ["run.warmup=10us", "run.duration=100us"],
+    "kmalloc-classes": ["run.warmup=10us", "run.duration=300us"],
+    "leak-hunt": ["run.duration=1ms"],
     "nic-atomic": ["run.duration=2ms"],
   ]
 

@@ -51,6 +51,8 @@ package struct CPU: BitwiseCopyable {
   var answer = Answer.none
   package internal(set) var preemptCount = PreemptCount()
   var softirqs: UInt16 = 0
+  /// How the allocation that answered last was served: `CallSites.Way`.
+  var allocationWay: UInt8 = 0
   /// Accounted up to here.
   var since = Instant.zero
   /// The steps of this CPU so far, hashed in order.

@@ -13,11 +13,7 @@ extension Machine {
         }
         continue
       }
-      world.complaints.violationCount += 1
-      world.complaints.countByKind[kind, default: 0] += 1
-      let alike = world.complaints.violations.count { $0.kind == kind }
-      guard alike < Complaints.keptMax else { continue }
-      world.complaints.violations.append(
+      world.complaints.add(
         Violation(
           kind: kind, cpu: cpu.index, time: world.now, context: describeContext(of: cpu),
           path: callChain(of: cpu), message: raised.message))

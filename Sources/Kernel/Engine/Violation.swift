@@ -58,4 +58,14 @@ package struct Complaints: Sendable {
   /// All of each kind, kept or not.
   package var countByKind: [Violation.Kind: Int] = [:]
   package var warningCount = 0
+
+  /// Counts a violation, and keeps it if it is one of the first of its kind.
+  mutating func add(_ violation: Violation) {
+    violationCount += 1
+    countByKind[violation.kind, default: 0] += 1
+    guard violations.count(where: { $0.kind == violation.kind }) < Complaints.keptMax else {
+      return
+    }
+    violations.append(violation)
+  }
 }

@@ -104,6 +104,8 @@ package struct Program: Sendable {
   /// Places that allocate, for what goes by call site: `churn:12`, thread and line, or the name
   /// that the step has.
   package var sites: [String] = []
+  /// A step names its site: then objects are followed by call site.
+  package var followsSites = false
   /// Counters of the workload's own: `drops.eth0-rx`.
   package var counters: [String] = []
   package init() {}

@@ -34,6 +34,7 @@ extension ProgramPath {
     let place = world.program.index(of: slot, id)
     if !slot.isShared { world.program.notes[place].freed = .null }
     world.program.activations.items[id].began = world.now
+    world.cpus[cpu].allocationWay = 0
     guard world.program.allocations[Int(op)].isPlain else {
       return allocateElse(op, place, id, &world, cpu)
     }
@@ -71,6 +72,7 @@ extension ProgramPath {
     var stream = world.program.activations.items[id].stream
     let size = world.program.draw(distribution, &stream)
     world.program.activations.items[id].stream = stream
+    if world.program.sites.isOn { world.program.sites.note(asked: size, by: id) }
     return size
   }
 
@@ -155,6 +157,7 @@ extension ProgramPath {
     world.program.slots[place] = ProgramState.Slot(address, filler: filler)
     let operation = world.program.allocations[Int(op)].operation
     note(id, operation, &world)
+    if world.program.sites.isOn { world.noteSite(op, address, id, on: cpu) }
     if address == .null { failed(op, operation, id, &world) }
   }
 
@@ -177,6 +180,7 @@ extension ProgramPath {
     var address = world.program.take(place, at: world.turn(of: cpu))
     if !slot.isShared { world.program.noteFreed(place, &address) }
     world.program.activations.items[id].began = world.now
+    if world.program.sites.isOn { world.program.sites.freed(address, on: cpu, at: world.now) }
     guard api == .kfree else {
       return freeElse(api, place, address, .calling(id, operation: operation), &world)
     }

@@ -9,6 +9,8 @@ extension ProgramPath {
   ) -> Step {
     let place = world.program.index(of: slot, id)
     let old = world.program.take(place, at: world.turn(of: cpu))
+    world.program.activations.items[id].began = world.now
+    world.cpus[cpu].allocationWay = 0
     let allocation = world.program.allocations[Int(op)]
     let size = drawSize(op, id, &world)
     let bytes = KmallocClasses.arrayBytes(count: allocation.count, size: size) ?? .max
@@ -27,6 +29,9 @@ extension ProgramPath {
   ) {
     let place = Int(world.program.activations.items[id].filling)
     let old = world.program.notes[place].address
+    if world.program.sites.isOn, reply.address != .null, reply.address != old {
+      world.program.sites.freed(old, on: cpu, at: world.now)
+    }
     let isMine = world.program.slots[place].filler == Int32(truncatingIfNeeded: id.index)
     answered(op, reply.address, place, id, &world, cpu)
     world.program.notes[place] = ProgramState.SlotNote()

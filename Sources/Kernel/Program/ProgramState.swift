@@ -145,6 +145,9 @@ package struct ProgramState: ~Copyable {
   package var counters: Buffer<UInt64>
   package var latencies: Histograms
   package var failures: Buffer<UInt64>
+  package var sites: CallSites
+  /// What they are called, for reports.
+  package let siteNames: [String]
   /// Measured operations until the run ends; below zero: no limit.
   package var operationsLeft: Int
   let cpuCount: Int
@@ -184,6 +187,8 @@ package struct ProgramState: ~Copyable {
     counters = Buffer(program.counters.count, 0)
     latencies = Histograms(count: program.operations.count)
     failures = Buffer(program.operations.count, 0)
+    sites = CallSites(siteCount: program.sites.count, isOn: program.followsSites)
+    siteNames = program.sites
     usedSlots = 0
     operationsLeft = -1
     fillChoices(program)
@@ -216,6 +221,8 @@ package struct ProgramState: ~Copyable {
     counters = other.counters.clone()
     latencies = other.latencies.clone()
     failures = other.failures.clone()
+    sites = other.sites.clone()
+    siteNames = other.siteNames
     (cpuCount, usedSlots, seed) = (other.cpuCount, other.usedSlots, other.seed)
     operationsLeft = other.operationsLeft
   }
@@ -225,6 +232,7 @@ package struct ProgramState: ~Copyable {
   func checkInvariants() throws(BrokenInvariant) {
     try activations.checkInvariants("activations")
     try messages.checkInvariants("messages")
+    try sites.checkInvariants()
     var all = 0
     for thread in 0..<threads.count {
       let box = threads[thread].box
@@ -336,6 +344,7 @@ package struct ProgramState: ~Copyable {
   /// Forgets all measurements, as at the end of a warm-up; objects and streams stay.
   mutating func resetMeasurements() {
     latencies.reset()
+    sites.reset()
     for index in 0..<failures.count { failures[index] = 0 }
     for index in 0..<counters.count { counters[index] = 0 }
     for index in 0..<sources.count { sources[index].arrivals = 0 }

@@ -112,22 +112,44 @@ extension Explainer {
     guard let cache = machine.world.slab.cache(named: name) else { return nil }
     let sizing = machine.world.slab.caches[cache].sizing
     var found = explanation("cache \(name)", name)
+    let rules = boot.version.slab
+    let derivation = CacheDerivation(
+      sizing: sizing, flags: machine.world.slab.caches[cache].flags, rules: rules,
+      cpuCount: boot.cpuCount, pageSize: boot.architecture.pageSize)
     let waste = sizing.order.pageCount * boot.architecture.pageSize - sizing.objects * sizing.size
+    func fact(_ name: String, _ value: Int, _ unit: String, _ remark: String) -> Explanation.Fact {
+      .init(name, .number(value), unit, remark)
+    }
     found.facts = [
-      .init("object_size", .number(sizing.objectSize), "B"),
-      .init("slab_size", .number(sizing.size), "B", "from one object to the next"),
-      .init("align", .number(sizing.align), "B"),
-      .init("order", .number(sizing.order.index), "", "the order tried first"),
-      .init("min_order", .number(sizing.minOrder.index), "", "tried where that one fails"),
-      .init("objs_per_slab", .number(sizing.objects), "objects"),
-      .init("waste", .number(waste), "B", "at the end of a slab"),
-      .init("cpu_partial", .number(sizing.cpuPartial), "objects", "as sysfs shows it"),
-      .init(
-        "cpu_partial_slabs", .number(sizing.cpuPartialSlabs), "slabs",
-        "one more, and the CPU's whole list goes to its node"),
-      .init(
-        "min_partial", .number(sizing.minPartial), "slabs",
-        "a node keeps so many before it gives empty ones back"),
+      fact("object_size", sizing.objectSize, "B", ""),
+      fact("align", sizing.align, "B", derivation.alignment),
+      fact("slab_size", sizing.size, "B", derivation.size),
+    ]
+    guard boot.config.slab == .slub else {
+      found.text = [
+        "Order, objects and limits of \(boot.config.slab.name.uppercased()) follow other rules."
+      ]
+      return found
+    }
+    found.facts += [
+      fact("min_objects", derivation.wantedObjects, "objects", derivation.wanted),
+      fact("order", sizing.order.index, "", derivation.order),
+      fact("min_order", sizing.minOrder.index, "", "holds one object; tried where that one fails"),
+      fact("objs_per_slab", sizing.objects, "objects", derivation.objects),
+      fact("waste", waste, "B", "at the end of a slab"),
+      fact("min_partial", sizing.minPartial, "slabs", derivation.minPartial),
+      fact("cpu_partial", sizing.cpuPartial, "objects", derivation.cpuPartial),
+      fact(
+        "cpu_partial_slabs", rules.cpuPartialUnit == .slabs ? sizing.cpuPartialSlabs : 0, "slabs",
+        derivation.cpuPartialSlabs),
+      fact("sheaf_capacity", sizing.sheafCapacity, "objects", derivation.sheaf),
+    ]
+    found.text = [
+      "A node keeps min_partial slabs before it gives empty ones back. "
+        + (rules.sheaves == .all
+          ? "Each CPU has two sheaves, a node's barn at most ten full ones."
+          : "Each CPU has one slab, and up "
+            + "to the limit above on its own list.")
     ]
     return found
   }

@@ -94,7 +94,7 @@ extension Body {
         count: isNothing ? 1 : count,
         gfp: kind.zeroes ? gfp.union(.zero) : gfp, place: place, cache: Int32(cache ?? -1),
         operation: builder.operation("\(name)(\(label))", span),
-        site: builder.site("\(self.name):\(span.line)")))
+        site: site(fields, span)))
     emit(
       kind.api == .krealloc
         ? .reallocate(Int32(index), slot) : .allocate(Int32(index), into: slot))
@@ -143,6 +143,15 @@ extension Body {
         .kernel, "Linux \(version.name) has no \(api.text)", at: span, label: "it came with 3.0")
     }
     return free(api, fields, span)
+  }
+
+  /// The name of the call site: its own, or the thread's and the line.
+  private func site(_ fields: Tree, _ span: Span) -> Int16 {
+    if let tree = fields["site"], let name = reading.name(tree, "a call site") {
+      builder.program.followsSites = true
+      return builder.site(name)
+    }
+    return builder.site("\(name):\(span.line)")
   }
 
   func ksize(_ fields: Tree, _ span: Span) -> Bool {

@@ -7,6 +7,7 @@ extension ResultNames {
   func memory(_ parts: [String], _ text: String) -> ResultName? {
     switch (parts[0], parts.count) {
     case ("slub", 2): return slub(parts[1], text)
+    case ("sites", 3): return site(parts[1], parts[2], text)
     case ("caches", 3): return cache(parts[1], parts[2], text)
     case ("zones", 2):
       return pages(parts[1], text) { _ in true }
@@ -27,6 +28,28 @@ extension ResultNames {
         }
       }
     default: return nil
+    }
+  }
+
+  /// A figure of a call site.
+  private func site(_ name: String, _ field: String, _ text: String) -> ResultName? {
+    guard sites.contains(name), Self.siteFields.contains(field) else { return nil }
+    let isSize = ["requested", "allocated", "wasted"].contains(field)
+    return ResultName(text: text, dimension: isSize ? .size : .number) { result in
+      guard let site = result.callSites.first(where: { $0.name == name }) else { return 0 }
+      return switch field {
+      case "allocations": Double(site.allocations)
+      case "failed": Double(site.failed)
+      case "requested": Double(site.requestedBytes)
+      case "allocated": Double(site.allocatedBytes)
+      case "wasted": Double(site.wastedBytes)
+      case "slow_path": Double(site.slowPath)
+      case "new_slabs": Double(site.newSlabs)
+      case "frees": Double(site.frees)
+      case "cross_cpu_frees": Double(site.crossCpuFrees)
+      case "live": Double(site.liveObjects)
+      default: Double(site.leakedObjects)
+      }
     }
   }
 

@@ -21,14 +21,21 @@ struct ResultNames {
   private let isComplete: Bool
   private let counters: Set<String>
   private let ownLocks: Set<String>
+  private let kmallocCaches: [String]
+  let sites: [String]
   private let caches: Set<String>
   private let operationsByName: [String: [String]]
 
-  init(_ program: Program, isComplete: Bool = true) {
+  init(
+    _ program: Program, isComplete: Bool = true, kernel: (KernelVersion, KernelConfig)? = nil
+  ) {
     (self.program, self.isComplete) = (program, isComplete)
+    let (version, config) = kernel ?? (.standard, KernelConfig())
+    kmallocCaches = Self.kmallocCaches(of: version, config)
+    sites = program.followsSites ? program.sites : []
     counters = Set(program.counters)
     ownLocks = Set(program.locks)
-    caches = Set(Self.kmallocCaches + program.caches.map(\.name))
+    caches = Set(kmallocCaches + program.caches.map(\.name))
     var byName: [String: [String]] = [:]
     for operation in program.operations {
       byName[operation, default: []].append(operation)
@@ -42,7 +49,7 @@ struct ResultNames {
   let groups = [
     "throughput", "latency", "operations", "violations", "counters", "slub", "caches", "zones",
     "vmalloc", "tlb", "locks", "interrupts", "cpu_time", "drops", "arrivals", "events", "time",
-    "warnings", "would_reclaim",
+    "warnings", "would_reclaim", "sites",
   ]
 
   func isGroup(_ text: String) -> Bool {
@@ -72,6 +79,7 @@ struct ResultNames {
     all += Self.interrupts.map { "interrupts.\($0)" }
     all += Self.slubStats.map { "slub.\($0)" } + ["slub.alloc", "slub.free"]
     all += TimeCategory.allCases.map { "cpu_time.\($0.key.dropLast(3))" }
+    all += sites.flatMap { name in Self.siteFields.map { "sites.\(name).\($0)" } }
     all += cacheNames.flatMap { name in Self.cacheFields.map { "caches.\(name).\($0)" } }
     all += (program.locks + Self.kernelLocks).flatMap { name in
       Self.lockFields.map { "locks.\(name).\($0)" }
@@ -89,6 +97,10 @@ struct ResultNames {
     "object_size", "slab_size", "objects_per_slab", "order", "slabs", "active_objects",
     "objects", "partial",
   ]
+  static let siteFields = [
+    "allocations", "failed", "requested", "allocated", "wasted", "slow_path", "new_slabs", "frees",
+    "cross_cpu_frees", "live", "leaked",
+  ]
   static let lockFields = [
     "acquisitions", "contended", "wait.total", "wait.mean", "wait.max", "hold.total",
     "hold.mean", "hold.max",
@@ -103,15 +115,24 @@ struct ResultNames {
     "cpu_partial_alloc", "cpu_partial_free", "cpu_partial_node", "cpu_partial_drain",
   ]
 
-  private static let kmallocCaches = [
-    "8", "16", "32", "64", "96", "128", "192", "256", "512", "1k", "2k", "4k", "8k",
-  ].map { "kmalloc-\($0)" }
+  /// The release's names of its kmalloc caches, the normal ones first.
+  private static func kmallocCaches(of version: KernelVersion, _ config: KernelConfig) -> [String] {
+    let classes = KmallocClasses(minimum: 8, kind: config.slab, rules: version.slab)
+    let copies = config.randomKmallocCaches ? KmallocFamily.copies : 0
+    let normal = (0...copies).flatMap { copy in
+      classes.indices.map { classes.name(.normal, $0, copy: copy) }
+    }
+    let others = KmallocFamily.allCases.dropFirst().flatMap { family in
+      classes.indices.map { classes.name(family, $0) }
+    }
+    return normal + others
+  }
   /// The first words of the kernel's lock names.
   static let kernelLocks = [
     "list_lock", "slab_mutex", "zone", "pcp", "vmap", "vmap_purge_lock", "free_vmap_area_lock",
   ]
 
-  private var cacheNames: [String] { Self.kmallocCaches + program.caches.map(\.name) }
+  private var cacheNames: [String] { kmallocCaches + program.caches.map(\.name) }
   func hasCache(_ name: String) -> Bool { caches.contains(name) }
   func hasOwnLock(_ name: String) -> Bool { ownLocks.contains(name) }
   func hasLock(_ name: String) -> Bool {
@@ -170,7 +191,8 @@ struct ResultNames {
     case ("operations", 3) where parts[2] == "throughput": dimension = .rate
     case ("operations", 3) where ["count", "failed"].contains(parts[2]): dimension = .number
     case ("throughput", 2): dimension = .rate
-    case ("drops", 2), ("arrivals", 2), ("counters", 2...), ("caches", 3), ("locks", 3...):
+    case ("drops", 2), ("arrivals", 2), ("counters", 2...), ("caches", 3), ("locks", 3...),
+      ("sites", 3):
       dimension = .number
     default: return nil
     }

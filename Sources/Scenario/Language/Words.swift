@@ -44,7 +44,8 @@ package enum Words {
   ) -> [Step] {
     names.map {
       Step(
-        name: $0, keys: keys + ["as", "on-failure"], required: required + ["as"], main: nil)
+        name: $0, keys: keys + ["as", "on-failure", "site"], required: required + ["as"],
+        main: nil)
     }
   }
 
@@ -86,10 +87,10 @@ package enum Words {
   /// The object is changed in its place, so it has no `as:`.
   private static let reallocating: [Step] = [
     Step(
-      name: "krealloc", keys: ["object", "size", "gfp", "on-failure"],
+      name: "krealloc", keys: ["object", "size", "gfp", "on-failure", "site"],
       required: ["object", "size"], main: nil),
     Step(
-      name: "krealloc_array", keys: ["object", "n", "size", "gfp", "on-failure"],
+      name: "krealloc_array", keys: ["object", "n", "size", "gfp", "on-failure", "site"],
       required: ["object", "n", "size"], main: nil),
   ]
 

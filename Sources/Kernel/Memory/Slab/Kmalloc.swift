@@ -32,6 +32,7 @@ package enum Kmalloc: Path {
     case .looked(let size, let gfp, let node): return begin(size, gfp, node, &world, cpu)
     case .fast(let size, let gfp, let node): return fast(size, gfp, node, &world, cpu)
     case .slow(let size, let gfp, let node):
+      world.noteSlowAllocation(on: cpu)
       let cache = world.slab.kmallocCache(size: Int(size), gfp: gfp)
       return finish(reply.address, cache, size, gfp, node, &world, cpu)
     case .large: return .return(reply)
@@ -147,6 +148,11 @@ package enum KmallocArray: Path {
 }
 
 extension World {
+  /// For the report by call site; a new slab was noted when it was made.
+  @inline(__always) mutating func noteSlowAllocation(on cpu: CPUID) {
+    cpus[cpu].allocationWay = max(cpus[cpu].allocationWay, CallSites.Way.slow.rawValue)
+  }
+
   /// Takes out what no slab may be asked for, and says so. Kernel: `kmalloc_fix_flags()`.
   mutating func fixSlabFlags(_ gfp: GFPFlags, on cpu: CPUID) -> GFPFlags {
     let (bad, fixed) = (gfp.intersection(.slabBug), gfp.subtracting(.slabBug))

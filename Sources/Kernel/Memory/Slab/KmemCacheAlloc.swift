@@ -33,6 +33,7 @@ package enum KmemCacheAlloc: Path {
       }
       return finish(object, cache, gfp, node, &world, cpu)
     case .slow(let cache, let gfp, let node):
+      world.noteSlowAllocation(on: cpu)
       return finish(reply.address, cache, gfp, node, &world, cpu)
     case .zeroed(let object): return .return(.address(object))
     }

@@ -42,7 +42,9 @@ package enum AllocateSlab: Path {
       world.slab.note(.order_fallback, of: request.cacheID)
       let order = world.slab.caches[request.cacheID].sizing.minOrder
       return build(request, reply.pfn, order, &world)
-    case .built(let slab): return .return(.slab(slab))
+    case .built(let slab):
+      world.cpus[cpu].allocationWay = CallSites.Way.newSlab.rawValue
+      return .return(.slab(slab))
     }
   }
 
