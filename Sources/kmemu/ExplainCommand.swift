@@ -26,9 +26,11 @@ struct ExplainCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "host, an hwloc XML file, or a synthetic string.", valueName: "machine"))
-  var machine = "host"
+  var machine: String?
 
-  @Option(help: ArgumentHelp("Keep the first N CPUs by OS number.", valueName: "n"))
+  @Option(help: ArgumentHelp(
+      "Keep the first N CPUs by OS number; without --machine, a machine of N CPUs.",
+      valueName: "n"))
   var cpus: Int?
 
   @Option(help: "text or json.")
@@ -104,7 +106,9 @@ struct ExplainCommand: ParsableCommand {
         code: "V112", "this version does not emulate Linux \(wanted)",
         hint: "there is \(KernelVersion.range)", .usage)
     }
-    let description = try MachineOptions.describe(machine, cpus: cpus)
+    // Limits follow from the number of CPUs: it may be more than this host has.
+    let one = cpus.map { $0 >= 1 && $0 <= Limits.cpusMax ? "core:\($0) pu:1" : "host" } ?? "host"
+    let description = try MachineOptions.describe(machine ?? one, cpus: cpus)
     let costs: Costs
     do {
       costs = try CostFile.named("generic-x86")

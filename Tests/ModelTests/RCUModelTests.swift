@@ -15,26 +15,34 @@ import Testing
     }
   }
 
+  /// One run of the softirq on a CPU. Returns: the callbacks that ran.
+  private static func softirq(
+    _ cpu: Int, at now: Instant, _ rcu: inout RCU, _ naive: inout Naive,
+    _ random: inout RandomStream
+  ) -> Int {
+    let id = CPUID(cpu)
+    if rcu.mayReport(id) { rcu.report(id, at: now) }
+    rcu.advance(id)
+    rcu.beginIfWanted(at: now)
+    var ran = 0
+    for _ in 0..<random.below(4) {
+      guard let callback = rcu.takeDone(id), case .wake(let task) = callback else { break }
+      let known = naive.waiting.removeValue(forKey: task.index)
+      #expect(known?.cpu == cpu)
+      let cpus = rcu.cpus.count
+      #expect(known?.quiescent.count == cpus, "callback \(task.index) came too soon")
+      ran += 1
+    }
+    return ran
+  }
+
   @Test("no callback runs before every CPU was quiescent, and all run", arguments: 1...30)
   func model(seed: UInt64) throws {
     var random = RandomStream(seed: seed, name: "rcu model", index: 0)
     let cpuCount = [1, 2, 5, 40][Int(seed) % 4]
-    var (rcu, naive) = (RCU(cpuCount: cpuCount), Naive())
+    var rcu = RCU(cpuCount: cpuCount)
+    var naive = Naive()
     var (next, ran, now) = (0, 0, Instant.zero)
-
-    func softirq(_ cpu: Int) {
-      let id = CPUID(cpu)
-      if rcu.mayReport(id) { rcu.report(id, at: now) }
-      rcu.advance(id)
-      rcu.beginIfWanted(at: now)
-      for _ in 0..<random.below(4) {
-        guard let callback = rcu.takeDone(id), case .wake(let task) = callback else { break }
-        let known = naive.waiting.removeValue(forKey: task.index)
-        #expect(known?.cpu == cpu)
-        #expect(known?.quiescent.count == cpuCount, "callback \(task.index) came too soon")
-        ran += 1
-      }
-    }
 
     for round in 0..<3000 {
       now += .nanoseconds(100_000)
@@ -52,7 +60,7 @@ import Testing
         guard rcu.isScanDue(at: now) else { break }
         naive.quiesce(cpu)
         rcu.report(CPUID(cpu), at: now)
-      default: softirq(cpu)
+      default: ran += Self.softirq(cpu, at: now, &rcu, &naive, &random)
       }
       if round % 50 == 0 { try rcu.checkInvariants() }
     }
@@ -61,7 +69,7 @@ import Testing
       for cpu in 0..<cpuCount {
         naive.quiesce(cpu)
         rcu.noteSwitch(CPUID(cpu))
-        softirq(cpu)
+        ran += Self.softirq(cpu, at: now, &rcu, &naive, &random)
       }
     }
     try rcu.checkInvariants()
@@ -75,7 +83,8 @@ import Testing
     var random = RandomStream(seed: seed, name: "kfree_rcu model", index: 0)
     var rules = KernelVersion.standard.slab
     rules.kfreeRCUBlock = 7
-    var (gathering, now) = (KfreeRCU(cpuCount: 2, rules), Instant.zero)
+    var gathering = KfreeRCU(cpuCount: 2, rules)
+    var now = Instant.zero
     var (gone, freed, next, page) = (Set<UInt64>(), Set<UInt64>(), UInt64(1), 0)
     for _ in 0..<2000 {
       now += .nanoseconds(1000)

@@ -24,7 +24,8 @@ import Testing
     runner.run(drain: { _ in }, shouldStop: { _, _ in false })
     let broken = runner.machine.checkInvariants()
     #expect(broken == nil)
-    let cache = try #require(runner.machine.world.slab.cache(named: "kmalloc-64"))
+    let named = runner.machine.world.slab.cache(named: "kmalloc-64")
+    let cache = try #require(named)
     let objects = runner.machine.world.slab.allocatedCount(of: cache)
     return (objects, runner.result(wallS: 1))
   }
@@ -122,8 +123,10 @@ import Testing
       let checked = try check(text, machine: "pu:1").get()
       var runner = Runner(checked.plan, options: RunOptions())
       runner.run(drain: { _ in }, shouldStop: { _, _ in false })
-      let cache = try #require(runner.machine.world.slab.cache(named: "x"))
-      #expect(runner.machine.world.slab.figures(of: cache).slabs == [0])
+      let named = runner.machine.world.slab.cache(named: "x")
+      let cache = try #require(named)
+      let slabs = runner.machine.world.slab.figures(of: cache).slabs
+      #expect(slabs == [0])
       return runner.result(wallS: 1).zones.reduce(0) { $0 + $1.freePages }
     }
     let plain = try free("hwcache-align", "1ms")

@@ -22,6 +22,8 @@ extension World {
     default: size = size.multipliedReportingOverflow(by: allocation.count).partialValue
     }
     let usable = slab.size(of: address)
+    // Pages, or areas, come from no CPU's objects.
+    if slab.slab(of: address) == nil { noteSlowAllocation(on: cpu) }
     let page = UInt64(architecture.pageSize)
     program.sites.allocated(
       address, site: allocation.site, size: size,
