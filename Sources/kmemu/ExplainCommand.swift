@@ -28,7 +28,8 @@ struct ExplainCommand: ParsableCommand {
       "host, an hwloc XML file, or a synthetic string.", valueName: "machine"))
   var machine: String?
 
-  @Option(help: ArgumentHelp(
+  @Option(
+    help: ArgumentHelp(
       "Keep the first N CPUs by OS number; without --machine, a machine of N CPUs.",
       valueName: "n"))
   var cpus: Int?

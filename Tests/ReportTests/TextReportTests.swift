@@ -222,6 +222,9 @@ func expectNarrow(_ text: String, sourceLocation: SourceLocation = #_sourceLocat
     caches            objsize slabs objects used fast path refill new slab fast free
       kmalloc-256         256   412  13 184 90 %    88.3 % 11.5 %    0.2 %    12.0 %
 
+    slabs                objects objsize    space slabs/part/cpu O/S O %Fr %Ef flags
+      kmalloc-256         11 997     256 3.22 MiB        412/9/0  32 1   2  90
+
     vmalloc
       areas 2 with 516 pages (allocated 3, freed lazily 1, from interrupts 0, purged
       0); lazy pages 17 of at most 49 152; purges 1; TLB misses 4

@@ -53,7 +53,7 @@ import Testing
         - sites.large.live == 0
         - violations.leak == 1
       """)
-    let unnamed = try #require(result.callSites.first { $0.name == "t:11" })
+    let unnamed = try #require(result.callSites.first { $0.name == "t:10" })
     #expect(unnamed.requestedBytes == 65536 && unnamed.frees == 1 && unnamed.liveObjects == 0)
     let leak = try #require(result.violations.first)
     #expect(leak.kind == "leak" && leak.message.contains("small"))

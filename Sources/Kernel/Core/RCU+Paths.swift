@@ -130,8 +130,8 @@ package enum RCUCore: Path {
 
   /// What a workload hangs on the same softirq.
   private mutating func handOn(_ world: inout World) -> Step {
-    guard world.program.hasSources else { return .return() }
-    return ask(.call(.program(.softirq(.rcu))), then: .others)
+    guard let frame = world.workloadFrame(.rcu) else { return .return() }
+    return ask(.call(frame), then: .others)
   }
 }
 

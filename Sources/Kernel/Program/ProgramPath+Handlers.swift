@@ -71,6 +71,12 @@ extension ProgramState {
 }
 
 extension World {
+  /// What the workload hangs on a softirq that the kernel has too; `nil` without interrupts.
+  @inline(__always)
+  func workloadFrame(_ vector: SoftIRQ) -> Frame? {
+    program.hasSources ? .program(.softirq(vector)) : nil
+  }
+
   mutating func traceHandler(_ source: UInt8, on cpu: CPUID) {
     guard probe.isOn, Int(source) < program.sources.count else { return }
     let name = TraceNames.index(of: program.sources[Int(source)].name)
