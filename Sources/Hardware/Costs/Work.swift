@@ -9,6 +9,9 @@
   case kmallocLookup
   // SLAB: a hit; an object moved between arrays, and between an array and its slab; a reaper's look.
   case slabAllocFast, slabFreeFast, slabMoveObject, slabSlabObject, slabInitObject, slabReapCache
+  // SLUB to 2.6.38, interrupts off on the fast paths; an object of a bulk call; a debug cache's look
+  // at a line of an object, and its note of who called.
+  case slubAllocMasked, slubFreeMasked, slubBulkObject, slubDebugLine, slubDebugTrack
   // Page allocator.
   case pcpListOp, buddyStep, watermarkCheck, clearPage, zeroLine
   // vmalloc, page tables, TLB.

@@ -2,7 +2,7 @@
 package enum LockClass: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case workload
   case alienLock
-  case listLock, barnLock, slabMutex, slubFlush
+  case listLock, barnLock, slabMutex, slubFlush, slabLock
   case zoneLock, pcpLock, pcpuDrainMutex
   case vmapBusy, vmapLazy, vmapPool, freeVmapArea, vmapPurge, pageTable
 

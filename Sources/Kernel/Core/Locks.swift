@@ -97,6 +97,11 @@ package struct Locks: ~Copyable {
     return locks.take(Lock(name: names.add(name), lockClass: lockClass, order: order, line: line))
   }
 
+  /// A new lock on a line that is there, with a name of `addName`: one of many alike.
+  mutating func make(_ lockClass: LockClass, named name: Int32, line: LineID) -> LockID {
+    locks.take(Lock(name: name, lockClass: lockClass, order: lockClass.rawValue, line: line))
+  }
+
   /// Gives a lock back that nobody holds.
   package mutating func give(_ lock: LockID, lines: inout CacheLines) {
     precondition(locks[lock].holder.isNone, "a lock is given back while held")
@@ -194,6 +199,8 @@ package struct Locks: ~Copyable {
   mutating func check(
     _ lock: LockID, by taker: ContextID, irqsOn: Bool, inHardIRQ: Bool
   ) -> Finding? {
+    // A lock bit is nothing that lockdep knows of.
+    guard locks.items[lock].order != LockClass.slabLock.rawValue else { return nil }
     let bit: UInt64 = 1 << UInt64(locks.items[lock].order)
     if inHardIRQ { takenInHardIRQ |= bit } else if irqsOn { takenWithIRQsOn |= bit }
     if takenInHardIRQ & takenWithIRQsOn & bit & ~reportedUse != 0 {

@@ -31,6 +31,8 @@ package struct KernelConfig: Sendable, Equatable {
   package var transparentHugePages = true
   /// CONFIG_SLAB_FREELIST_RANDOM: the order of a new slab's freelist.
   package var slabFreelistRandom = false
+  /// `slab_debug=`: what SLUB checks in all caches.
+  package var slabDebug: SlabFlags = []
   /// CONFIG_RANDOM_KMALLOC_CACHES, where the release has it: calls from different places get
   /// different copies of the kmalloc caches.
   package var randomKmallocCaches = false

@@ -66,6 +66,14 @@ package enum Frame: BitwiseCopyable {
   case kmemCacheFree(KmemCacheFree)
   case slabAlloc(SlabAlloc)
   case slabAllocIRQsOff(SlabAllocIRQsOff)
+  case debugFree(DebugFree)
+  case debugAlloc(DebugAlloc)
+  case kmemCacheFreeBulk(KmemCacheFreeBulk)
+  case kmemCacheAllocBulk(KmemCacheAllocBulk)
+  case deactivateLocked(DeactivateLocked)
+  case slabFreeLocked(SlabFreeLocked)
+  case lockAndFreezeSlab(LockAndFreezeSlab)
+  case slabAllocLocked(SlabAllocLocked)
   case getPartial(GetPartial)
   case getPartialNode(GetPartialNode)
   case getAnyPartial(GetAnyPartial)
@@ -188,6 +196,14 @@ package enum Frame: BitwiseCopyable {
     case .kmemCacheFree(let path): return go(path, Frame.kmemCacheFree)
     case .slabAlloc(let path): return go(path, Frame.slabAlloc)
     case .slabAllocIRQsOff(let path): return go(path, Frame.slabAllocIRQsOff)
+    case .debugFree(let path): return go(path, Frame.debugFree)
+    case .debugAlloc(let path): return go(path, Frame.debugAlloc)
+    case .kmemCacheFreeBulk(let path): return go(path, Frame.kmemCacheFreeBulk)
+    case .kmemCacheAllocBulk(let path): return go(path, Frame.kmemCacheAllocBulk)
+    case .deactivateLocked(let path): return go(path, Frame.deactivateLocked)
+    case .slabFreeLocked(let path): return go(path, Frame.slabFreeLocked)
+    case .lockAndFreezeSlab(let path): return go(path, Frame.lockAndFreezeSlab)
+    case .slabAllocLocked(let path): return go(path, Frame.slabAllocLocked)
     case .getPartial(let path): return go(path, Frame.getPartial)
     case .getPartialNode(let path): return go(path, Frame.getPartialNode)
     case .getAnyPartial(let path): return go(path, Frame.getAnyPartial)
@@ -301,6 +317,14 @@ package enum Frame: BitwiseCopyable {
     case .kmemCacheFree: KmemCacheFree.name
     case .slabAlloc: SlabAlloc.name
     case .slabAllocIRQsOff: SlabAllocIRQsOff.name
+    case .debugFree: DebugFree.name
+    case .debugAlloc: DebugAlloc.name
+    case .kmemCacheFreeBulk: KmemCacheFreeBulk.name
+    case .kmemCacheAllocBulk: KmemCacheAllocBulk.name
+    case .deactivateLocked: DeactivateLocked.name
+    case .slabFreeLocked: SlabFreeLocked.name
+    case .lockAndFreezeSlab: LockAndFreezeSlab.name
+    case .slabAllocLocked: SlabAllocLocked.name
     case .getPartial: GetPartial.name
     case .getPartialNode: GetPartialNode.name
     case .getAnyPartial: GetAnyPartial.name

@@ -10,6 +10,7 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case refresh_cpu_vm_stats
   case kmalloc, kmalloc_large, kmalloc_array, krealloc, kfree, ksize, kfree_sensitive,
     kmem_cache_alloc, kmem_cache_free
+  case kmem_cache_alloc_bulk, kmem_cache_free_bulk, __slab_alloc
   case ___slab_alloc, get_partial, get_partial_node, get_any_partial, allocate_slab, discard_slab
   case __slab_free, put_cpu_partial, __put_partials, deactivate_slab
   case flush_cpu_slab, flush_all_cpus_locked

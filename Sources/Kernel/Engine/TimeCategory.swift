@@ -48,7 +48,8 @@ extension Work {
     switch self {
     case .slubAllocFast, .slubFreeFast, .slubSlowStep, .slubFreeSlow, .slubListEdit,
       .slubInitObject, .kmallocLookup, .slabAllocFast, .slabFreeFast, .slabMoveObject,
-      .slabSlabObject, .slabInitObject, .slabReapCache, .rcuCall:
+      .slabSlabObject, .slabInitObject, .slabReapCache, .rcuCall, .slubAllocMasked,
+      .slubFreeMasked, .slubBulkObject, .slubDebugLine, .slubDebugTrack:
       .slab
     case .pcpListOp, .buddyStep, .watermarkCheck, .clearPage, .zeroLine: .pageAllocator
     case .treeStep, .listEdit, .pteWrite, .pteClear, .tablePage: .vmalloc

@@ -73,6 +73,8 @@ package struct Program: Sendable {
     package var isHardwareAligned: Bool
     package var isReclaimable: Bool
     package var isTypesafeByRCU: Bool
+    /// What SLUB checks in it.
+    package var debug: SlabFlags = []
     package var hasConstructor: Bool
     /// Whether it exists before the first thread starts; else a `cacheCreate` makes it.
     package var isMadeAtStart = true

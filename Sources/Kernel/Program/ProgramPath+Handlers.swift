@@ -138,6 +138,7 @@ extension Machine {
     if cache.isHardwareAligned { flags.insert(.hwCacheAlign) }
     if cache.isReclaimable { flags.insert(.reclaimAccount) }
     if cache.isTypesafeByRCU { flags.insert(.typesafeByRCU) }
+    flags.formUnion(cache.debug)
     if cache.hasConstructor { flags.insert(.constructor) }
     let declared = world.slab.declare(
       cache.name, objectSize: cache.size, align: cache.align, flags: flags,

@@ -13,6 +13,7 @@ extension KernelVersion {
       isFastPathLockless: false, hasSlabCmpxchg: false, freezesPartials: false,
       isSlowPathIRQsOff: true, mergesFreelistAtOnce: false, flushesByWork: false,
       isDebugUnderListLock: false, triesNodeFirst: false, nodeRequestSearchesOthers: true,
+      debugTrackBytes: 24, hasLeftRedZone: false, notesKmallocSizes: false,
       emptySlabs: .freedAtOnce, putsSpentSlabsLast: false, countsBulkObjects: false,
       sheaves: .none, sheafRefillMayNotBlock: false, refillsInListOrder: false,
       hasSlabDescriptor: true, hasObjectFreelist: false, checksNodeUnlocked: false,

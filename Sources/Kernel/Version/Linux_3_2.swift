@@ -5,6 +5,7 @@ extension KernelVersion {
     $0.slab.cpuPartialUnit = .objects
     $0.slab.freezesPartials = true
     $0.slab.emptySlabs = .aboveMinimum
+    $0.slab.debugTrackBytes = 152
     $0.slab.kfreeRCU = .eachObject
   }
 }

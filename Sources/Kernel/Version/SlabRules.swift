@@ -143,6 +143,16 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
   /// Kernel: `get_partial()` (mm/slub.c; 6.9, 6.11).
   package var nodeRequestSearchesOthers: Bool
 
+  /// What a debug cache notes of an allocation, and of a free. Unit: bytes.
+  ///
+  /// Kernel: `struct track` (mm/slub.c; 2.6.24, 3.2 with a stack, 5.17, 5.19 in the stack depot).
+  package var debugTrackBytes: Int
+  /// A debug cache has a red zone before each object too. Kernel: `calculate_sizes()` (mm/slub.c;
+  /// 4.4, 4.6).
+  package var hasLeftRedZone: Bool
+  /// A debug cache of kmalloc notes the size asked for. Kernel: `slub_debug_orig_size()` (mm/slub.c;
+  /// 6.0, 6.1).
+  package var notesKmallocSizes: Bool
   /// When an empty slab goes back to the page allocator.
   package enum EmptySlabs: BitwiseCopyable, Sendable, Equatable {
     /// When its last object is freed; one that a CPU gives up, when its node has enough. Up to 3.1.

@@ -83,6 +83,10 @@ struct WorkloadReader {
         case "reclaim-account": cache.isReclaimable = true
         case "typesafe-by-rcu": cache.isTypesafeByRCU = true
         case "ctor": cache.hasConstructor = true
+        case "consistency": cache.debug.insert(.consistency)
+        case "red-zone": cache.debug.insert(.redZone)
+        case "poison": cache.debug.insert(.poison)
+        case "store-user": cache.debug.insert(.storeUser)
         default: break
         }
       }

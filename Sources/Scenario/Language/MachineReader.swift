@@ -146,6 +146,15 @@ struct MachineReader {
           at: map["random-kmalloc-caches"]?.span, label: "it came with 6.6")
       }
     }
+    if let tree = map["slab-debug"], let letters = reading.text(tree, "slab-debug") {
+      if let flags = SlabFlags(debugLetters: letters) {
+        config.slabDebug = flags
+      } else {
+        findings.add(
+          .range, "unknown letters in slab-debug: `\(Spelling.shown(letters))`", at: tree.span,
+          label: "F consistency, Z red zones, P poison, U users")
+      }
+    }
     if let tree = map["min-free"], let bytes = reading.size(tree, "min-free", atLeast: 1024) {
       config.minFreeKBytes = Int(bytes >> 10)
     }

@@ -9,10 +9,12 @@ package enum Words {
   package static let kernel = ["version", "slab", "config"]
   package static let config = [
     "transparent-hugepages", "slab-freelist-random", "memcg", "random-kmalloc-caches", "min-free",
+    "slab-debug",
   ]
   package static let cache = ["size", "align", "flags"]
   package static let cacheFlags = [
-    "hwcache-align", "reclaim-account", "typesafe-by-rcu", "ctor",
+    "hwcache-align", "reclaim-account", "typesafe-by-rcu", "ctor", "consistency", "red-zone",
+    "poison", "store-user",
   ]
   package static let thread = ["name", "on", "slots", "start", "steps", "loop", "each"]
   package static let slots = ["name", "count"]

@@ -63,7 +63,7 @@ extension World {
     case .cpuSlab:
       switch slab.giveLocal(id, index, cache, on: cpu) {
       case .done: return nil
-      case .elsewhere: return .call(.slabFree(.start(id, index)))
+      case .elsewhere: return .call(slubSlowFree(id, index))
       case .doubleFree:
         complainDoubleFree(id, index, on: cpu)
         return nil

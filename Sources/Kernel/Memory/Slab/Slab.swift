@@ -161,6 +161,8 @@ struct CacheLayout: BitwiseCopyable {
   /// Objects a sheaf holds; 0 where there are none.
   var sheafCapacity: UInt16
   var front: Front
+  /// Checked at each allocation and free, so that no CPU has its slabs. Kernel: `kmem_cache_debug()`.
+  var isDebug: Bool
   /// What limits a CPU's list to 5.15. Unit: free objects.
   var cpuPartial: UInt16
   /// `offset * reciprocal >> 44` is `offset / size`, for all offsets in a slab.
@@ -174,7 +176,7 @@ struct CacheLayout: BitwiseCopyable {
     front = Front(kind, rules, sheafCapacity: sizing.sheafCapacity)
     size = UInt32(sizing.size)
     (cpus, nodes) = (-1, -1)
-    cpuPartial = UInt16(sizing.cpuPartial)
+    (cpuPartial, isDebug) = (UInt16(sizing.cpuPartial), false)
     (cpuPartialSlabs, minPartial) = (UInt16(sizing.cpuPartialSlabs), UInt16(sizing.minPartial))
     let one: UInt64 = 1 << CacheLayout.reciprocalBits
     reciprocal = (one + UInt64(sizing.size) - 1) / UInt64(sizing.size)

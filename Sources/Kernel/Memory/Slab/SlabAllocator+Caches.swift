@@ -59,6 +59,7 @@ extension SlabAllocator {
     guard align == 0 || align & (align - 1) == 0, names.count < SlabAllocator.cachesMax else {
       return nil
     }
+    let flags = settings.kind == .slub ? flags.union(settings.debug) : flags
     let aligned = SlabSizing.alignment(
       requested: align, objectSize: objectSize, flags: flags, cacheLine: cacheLine)
     let id = CacheID(names.count)
@@ -78,6 +79,7 @@ extension SlabAllocator {
     }
     caches[id] = KmemCache(sizing, flags: flags, state: .declared)
     layouts[id.index] = CacheLayout(sizing, settings.kind, rules)
+    layouts[id.index].isDebug = !flags.isDisjoint(with: .debug)
     return id
   }
 

@@ -31,6 +31,8 @@ package struct SlabAllocator: ~Copyable {
     var memcg: Bool
     /// CONFIG_SLAB_FREELIST_RANDOM: new freelists follow a permutation of their cache.
     var isFreelistRandom: Bool
+    /// `slab_debug=`, for all caches.
+    var debug: SlabFlags = []
     /// CONFIG_RANDOM_KMALLOC_CACHES: sixteen copies of the normal kmalloc caches, by call site.
     var hasRandomCopies = false
   }
@@ -41,6 +43,9 @@ package struct SlabAllocator: ~Copyable {
   let allocWork: Work
   let freeWork: Work
   package let classes: KmallocClasses
+  /// What a fast allocation and a fast free cost.
+  let allocWork: Work
+  let freeWork: Work
   let seed: UInt64
   /// Guards the table of caches. Kernel: `slab_mutex`.
   let mutex: LockID
@@ -88,6 +93,10 @@ package struct SlabAllocator: ~Copyable {
   var reallocations: Pool<Krealloc.Request>
   /// What SLAB has beside all that.
   var arrays: ArrayCaches
+  package var bulk: BulkCalls
+  /// The lock bits of slabs by their numbers, and the name they share; to 3.1.
+  var slabLocks: Buffer<LockID>
+  var slabLockName: Int32
 
   /// An allocator whose kmalloc caches exist, for the pages of `pages`.
   init(
@@ -101,7 +110,7 @@ package struct SlabAllocator: ~Copyable {
       pageCount: pageCount, architecture: boot.architecture, rules: boot.version.slab,
       settings: Settings(
         kind: boot.config.slab, memcg: boot.config.memcg,
-        isFreelistRandom: boot.config.slabFreelistRandom,
+        isFreelistRandom: boot.config.slabFreelistRandom, debug: boot.config.slabDebug,
         hasRandomCopies: boot.config.randomKmallocCaches && boot.version.slab.hasRandomCaches),
       seed: boot.seed, mutex: locks.make(.slabMutex, name: "slab_mutex", lines: &lines),
       flushLock: locks.make(.slubFlush, name: "flush_lock", lines: &lines))
@@ -118,9 +127,14 @@ package struct SlabAllocator: ~Copyable {
     (allocWork, freeWork) =
       settings.kind == .slub ? (.slubAllocFast, .slubFreeFast) : (.slabAllocFast, .slabFreeFast)
     (self.mutex, self.flushLock) = (mutex, flushLock)
+    allocWork = rules.isFastPathLockless ? .slubAllocFast : .slubAllocMasked
+    freeWork = rules.isFastPathLockless ? .slubFreeFast : .slubFreeMasked
     (unusedCPUs, unusedNodes) = ([], [])
     reallocations = Pool(capacity: 4, blank: .blank)
     arrays = ArrayCaches(cpuCount: cpuCount)
+    bulk = BulkCalls()
+    slabLocks = Buffer(0, .none)
+    slabLockName = -1
     self.memoryNodes = Buffer(memoryNodes.count, 0)
     classes = KmallocClasses(
       minimum: KmallocClasses.minimum(architecture, settings.kind), kind: settings.kind,
@@ -160,6 +174,9 @@ package struct SlabAllocator: ~Copyable {
     (unusedCPUs, unusedNodes) = (other.unusedCPUs, other.unusedNodes)
     reallocations = other.reallocations.clone()
     arrays = other.arrays.clone()
+    bulk = other.bulk.clone()
+    slabLocks = other.slabLocks.clone()
+    slabLockName = other.slabLockName
     memoryNodes = other.memoryNodes.clone()
     (directMap, pageShift) = (other.directMap, other.pageShift)
     (cpuCount, nodeCount) = (other.cpuCount, other.nodeCount)

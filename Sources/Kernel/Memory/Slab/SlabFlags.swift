@@ -24,4 +24,33 @@ package struct SlabFlags: OptionSet, BitwiseCopyable, Hashable, Sendable {
   /// The creator put the free pointer inside the object, so no word is added for it. Kernel:
   /// `use_freeptr_offset` (include/linux/slab.h, 6.12).
   package static let freePointerInside = SlabFlags(rawValue: 1 << 8)
+
+  // MARK: Debugging
+
+  /// Kernel: `SLAB_CONSISTENCY_CHECKS`, `F`.
+  package static let consistency = SlabFlags(rawValue: 1 << 12)
+  /// Kernel: `SLAB_RED_ZONE`, `Z`.
+  package static let redZone = SlabFlags(rawValue: 1 << 13)
+  /// Kernel: `SLAB_POISON`, `P`.
+  package static let poison = SlabFlags(rawValue: 1 << 14)
+  /// Kernel: `SLAB_STORE_USER`, `U`.
+  package static let storeUser = SlabFlags(rawValue: 1 << 15)
+  /// Kernel: `SLAB_DEBUG_FLAGS`.
+  package static let debug: SlabFlags = [.consistency, .redZone, .poison, .storeUser]
+
+  /// The letters of the boot option `slab_debug`. Returns: `nil` for a letter that is none of F, Z, P
+  /// and U. Kernel: `parse_slub_debug_flags()` (mm/slub.c, 6.12).
+  package init?(debugLetters letters: String) {
+    var flags: SlabFlags = []
+    for letter in letters.uppercased() {
+      switch letter {
+      case "F": flags.insert(.consistency)
+      case "Z": flags.insert(.redZone)
+      case "P": flags.insert(.poison)
+      case "U": flags.insert(.storeUser)
+      default: return nil
+      }
+    }
+    self = flags
+  }
 }

@@ -16,6 +16,14 @@ package struct SlabRequest: BitwiseCopyable {
 
   @inline(__always) var cacheID: CacheID { CacheID(Int(cache)) }
 
+  /// The first attempt for a node takes only what that node has without reclaim, from 6.11.
+  func narrowed(by rules: SlabRules) -> SlabRequest {
+    guard rules.triesNodeFirst, prefersNode, !isSecondTry else { return self }
+    var narrowed = self
+    narrowed.gfp = [.noWait, .thisNode]
+    return narrowed
+  }
+
   /// A node is asked for, but others would do.
   var prefersNode: Bool { node != .any && !gfp.contains(.thisNode) }
 }
@@ -67,9 +75,12 @@ extension World {
 
   mutating func complainDoubleFree(_ id: ID<Slab>, _ index: UInt16, on cpu: CPUID) {
     let name = slab.names[Int(slab.slabs[id].cache)]
+    let printed =
+      slab.caches[slab.slabs[id].cacheID].flags.contains(.consistency)
+      ? "BUG \(name): Object already free: " : ""
     complain(
       .doubleFree,
-      "the object of \(name) at \(slab.address(id, index).text) is free already. Free it once, "
+      printed + "the object of \(name) at \(slab.address(id, index).text) is free already. Free it once, "
         + "and set the pointer to NULL.", on: cpu)
   }
 

@@ -43,12 +43,7 @@ package struct SlabSizing: BitwiseCopyable, Equatable, Sendable {
     guard objectSize > 0, objectSize <= pageSize << Order.max.index, align > 0,
       align & (align - 1) == 0, align <= pageSize << Order.max.index
     else { return nil }
-    var size = roundUp(objectSize, to: SlabSizing.wordSize)
-    // Objects that are read while free, or stay constructed, have the free pointer behind them,
-    // if their creator did not say where it is.
-    let isReadWhileFree = flags.contains(.typesafeByRCU) && !flags.contains(.freePointerInside)
-    if isReadWhileFree || flags.contains(.constructor) { size += SlabSizing.wordSize }
-    size = roundUp(size, to: align)
+    let size = SlabSizing.bytes(objectSize, align, flags, rules)
     let minOrder = Order.holding(bytes: size, pageSize: pageSize)
     guard minOrder <= .max else { return nil }
     let order = SlabSizing.order(size, cpuCount, rules, pageSize)
@@ -58,9 +53,34 @@ package struct SlabSizing: BitwiseCopyable, Equatable, Sendable {
     objects = (pageSize << order.index) / size
     minObjects = (pageSize << minOrder.index) / size
     minPartial = SlabSizing.minPartial(size, rules)
-    cpuPartial = SlabSizing.cpuPartial(size, rules, pageSize)
+    cpuPartial =
+      flags.isDisjoint(with: .debug) ? SlabSizing.cpuPartial(size, rules, pageSize) : 0
     cpuPartialSlabs = (2 * cpuPartial + objects - 1) / objects
     sheafCapacity = SlabSizing.sheafCapacity(size, asked: sheaf, flags, rules, pageSize)
+  }
+
+  /// From one object to the next, with what debugging lays around it. Unit: bytes.
+  ///
+  /// Kernel: `calculate_sizes()` (mm/slub.c; 6.12, its older forms by `SlabRules`).
+  private static func bytes(
+    _ objectSize: Int, _ align: Int, _ flags: SlabFlags, _ rules: SlabRules
+  ) -> Int {
+    var size = roundUp(objectSize, to: wordSize)
+    let isRed = flags.contains(.redZone)
+    if isRed, size == objectSize { size += wordSize }
+    let notesSize = flags.isSuperset(of: [.storeUser, .kmalloc]) && rules.notesKmallocSizes
+    // The free pointer lies behind what must stay as it is while the object is free, unless the
+    // cache's creator said where it is.
+    let isReadWhileFree = flags.contains(.typesafeByRCU) && !flags.contains(.freePointerInside)
+    let keepsObject = isReadWhileFree || !flags.isDisjoint(with: [.constructor, .poison])
+    if keepsObject || isRed && (objectSize < wordSize || notesSize) { size += wordSize }
+    if flags.contains(.storeUser) { size += 2 * rules.debugTrackBytes }
+    if notesSize { size += wordSize }
+    if isRed {
+      size += wordSize
+      if rules.hasLeftRedZone { size += roundUp(wordSize, to: align) }
+    }
+    return roundUp(size, to: align)
   }
 
   /// The alignment of a cache's objects. Unit: bytes.
@@ -132,7 +152,7 @@ package struct SlabSizing: BitwiseCopyable, Equatable, Sendable {
     case .none: return 0
     case .onRequest: return asked
     case .all:
-      guard !flags.contains(.boot) else { return 0 }
+      guard flags.isDisjoint(with: [.boot, .debug]) else { return 0 }
       let least = size >= pageSize ? 4 : size >= 1024 ? 12 : size >= 256 ? 26 : 60
       // The sheaf itself is kmalloc'ed: what its class has room for is used.
       let bytes = sheafHeaderBytes + least * wordSize

@@ -53,6 +53,7 @@ package enum AllocateSlab: Path {
   ) -> Step {
     let node = world.pages.zones[Int(world.pages.map[pages].zone)].node
     let slab = world.slab.carve(request.cacheID, pages, order, node: node, &world.lines)
+    world.slab.makeLock(of: slab, &world.locks)
     let objects = Int32(world.slab.slabs[slab].objects)
     return ask(.work(.slubInitObject, times: objects), then: .built(slab))
   }

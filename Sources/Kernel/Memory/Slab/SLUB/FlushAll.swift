@@ -32,7 +32,7 @@ package enum FlushCPUSlab: Path {
         return ask(.disable(.irqs), then: .partialsLocked(cache: cache))
       }
       world.slab.note(.cpuslab_flush, of: CacheID(Int(cache)))
-      return ask(.call(.deactivateSlab(.start(slab, freelist))), then: .deactivated(cache: cache))
+      return ask(.call(world.deactivation(slab, freelist)), then: .deactivated(cache: cache))
     case .deactivated(let cache):
       return ask(.disable(.irqs), then: .partialsLocked(cache: cache))
     case .partialsLocked(let cache):
@@ -100,7 +100,8 @@ extension World {
   /// `smp_call_function_many_cond()`, here `has_cpu_slab()` (mm/slub.c, 5.10).
   @inline(__always)
   func concerns(_ function: CallFunction, _ cpu: CPUID) -> Bool {
-    guard case .flushCPUSlab(let cache) = function else { return true }
+    // To 3.1 all CPUs are asked.
+    guard case .flushCPUSlab(let cache) = function, slab.rules.hasSlabCmpxchg else { return true }
     return slab.hasCPUSlab(CacheID(Int(cache)), on: cpu)
   }
 }

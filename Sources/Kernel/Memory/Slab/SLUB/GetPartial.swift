@@ -51,6 +51,8 @@ package enum GetPartialNode: Path {
   case here(Taken)
   case edited(Taken)
   case unlocked(ID<Slab>, freelist: UInt16)
+  /// To 3.1.
+  case lockedAndFrozen
 
   package static var name: PathName { .get_partial_node }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
@@ -64,6 +66,10 @@ package enum GetPartialNode: Path {
       guard world.slab.nodes[world.slab.node(id, node)].partialCount > 0 else {
         return .return(.slab(.none))
       }
+      guard world.slab.rules.hasSlabCmpxchg else {
+        return ask(
+          .call(.lockAndFreezeSlab(.start(cache: cache, node: node))), then: .lockedAndFrozen)
+      }
       let taken = Taken(
         partial: .none, cache: cache, freelist: Link.end, objects: 0, node: node, extra: 0)
       return ask(.acquire(world.listLock(id, node), irqs: .off), then: .locked(taken))
@@ -74,6 +80,7 @@ package enum GetPartialNode: Path {
       return ask(
         .release(lock, irqs: .off), then: .unlocked(taken.partial, freelist: taken.freelist))
     case .unlocked(let slab, let freelist): return .return(.slab(slab, freelist: freelist))
+    case .lockedAndFrozen: return .return(reply)
     }
   }
 
@@ -92,6 +99,13 @@ package enum GetPartialNode: Path {
   private mutating func take(_ taken: Taken, _ world: inout World, _ cpu: CPUID) -> Step {
     var taken = taken
     let slab = first(taken, &world)
+    if world.isDebugLocked(taken.cacheID) {
+      (taken.partial, taken.freelist) = (slab, world.slab.takeSingle(slab, on: cpu))
+      // The last one taken: full slabs are on no list that anything is taken from.
+      if world.slab.slabs[slab].freelist == Link.end { world.slab.removePartial(slab) }
+      let lines = world.slab.debugLines(of: taken.cacheID)
+      return ask(.work(.slubDebugLine, times: lines), then: .edited(taken))
+    }
     let record = world.slab.slabs[slab]
     taken.objects &+= record.objects - record.inuse
     world.slab.removePartial(slab)

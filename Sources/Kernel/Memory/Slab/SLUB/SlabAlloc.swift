@@ -36,6 +36,8 @@ package enum SlabAlloc: Path {
   case installing(ID<Slab>, freelist: UInt16)
   case flushing(ID<Slab>, freelist: UInt16, old: ID<Slab>, oldFreelist: UInt16)
   case flushed(ID<Slab>, freelist: UInt16)
+  /// Of a debug cache, 5.15 to 6.0: the slab goes back to its node at once.
+  case takenOne(Address, ID<Slab>, rest: UInt16)
   case loaded(Address)
   case leave(Address)
 
@@ -52,6 +54,8 @@ package enum SlabAlloc: Path {
     case .newObjects, .partialSought, .freezing, .pagesWanted, .pagesGiven, .slabGiven:
       return objects(&world, cpu, reply)
     case .retryLoad, .installing, .flushing, .flushed: return load(&world, cpu)
+    case .takenOne(let object, let slab, let rest):
+      return ask(.call(.deactivateSlab(.start(slab, rest))), then: .loaded(object))
     case .loaded(let object): return ask(.enable(.preemption), then: .leave(object))
     case .leave(let object): return .return(.address(object))
     }
@@ -152,7 +156,7 @@ package enum SlabAlloc: Path {
         .disable(.irqs), then: .installing(slab, freelist: world.slab.takeFreelist(slab)))
     case .pagesWanted(let request):
       return ask(
-        .call(.allocateSlab(.start(narrowed(request, world.slab.rules)))),
+        .call(.allocateSlab(.start(request.narrowed(by: world.slab.rules)))),
         then: .pagesGiven(request))
     case .pagesGiven(var request):
       guard reply.slab.isNone else {
@@ -178,16 +182,8 @@ package enum SlabAlloc: Path {
   }
 
   private mutating func getPartial(_ request: SlabRequest, _ world: inout World) -> Step {
-    let asked = narrowed(request, world.slab.rules)
+    let asked = request.narrowed(by: world.slab.rules)
     return ask(.call(.getPartial(.start(asked))), then: .partialSought(request))
-  }
-
-  /// The first attempt for a node takes only what that node has without reclaim, from 6.11.
-  private func narrowed(_ request: SlabRequest, _ rules: SlabRules) -> SlabRequest {
-    guard rules.triesNodeFirst, request.prefersNode, !request.isSecondTry else { return request }
-    var narrowed = request
-    narrowed.gfp = [.noWait, .thisNode]
-    return narrowed
   }
 
   /// `retry_load_slab` of the kernel's function; what came between becomes a partial slab.
@@ -217,6 +213,9 @@ package enum SlabAlloc: Path {
     _ slab: ID<Slab>, _ freelist: UInt16, _ world: inout World, _ cpu: CPUID
   ) -> Step {
     let (object, rest) = world.slab.pop(slab, freelist, on: cpu)
+    if world.slab.layouts[world.slab.slabs[slab].cacheID.index].isDebug {
+      return ask(.enable(.irqs), then: .takenOne(object, slab, rest: rest))
+    }
     world.slab.install(slab, freelist: rest, on: cpu)
     return ask(.enable(.irqs), then: .loaded(object))
   }

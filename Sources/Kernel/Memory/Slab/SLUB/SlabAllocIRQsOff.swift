@@ -136,6 +136,9 @@ package enum SlabAllocIRQsOff: Path {
     _ slab: ID<Slab>, _ freelist: UInt16, _ world: inout World, _ cpu: CPUID
   ) -> Step {
     let (object, rest) = world.slab.pop(slab, freelist, on: cpu)
+    if world.slab.layouts[world.slab.slabs[slab].cacheID.index].isDebug {
+      return ask(.call(.deactivateSlab(.start(slab, rest))), then: .loaded(object))
+    }
     world.slab.install(slab, freelist: rest, on: cpu)
     return ask(.ahead(.slubSlowStep), then: .loaded(object))
   }

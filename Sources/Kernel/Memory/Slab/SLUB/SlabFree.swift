@@ -1,7 +1,7 @@
 import Hardware
 import Simulation
 
-/// Frees an object of a slab that is not this CPU's.
+/// Frees an object of a slab that is not this CPU's, or several that a bulk call linked.
 ///
 /// One cmpxchg on the slab's line does it. Only if the slab becomes empty or stops being full may
 /// a list have to change: a full slab goes on this CPU's list, an empty one's node decides.
@@ -16,13 +16,13 @@ package enum SlabFree: Path {
     var slab: ID<Slab>
     /// The lock that was asked for: the slab may be gone when it is had.
     var lock: LockID
-    var index: UInt16
+    var freed: Freed
     var freelist: UInt16
     var inuse: UInt16
   }
-  case start(ID<Slab>, UInt16)
-  case retry(ID<Slab>, UInt16)
-  case here(ID<Slab>, UInt16)
+  case start(ID<Slab>, Freed)
+  case retry(ID<Slab>, Freed)
+  case here(ID<Slab>, Freed)
   case locked(Seen)
   case hereLocked(Seen)
   case pushed(ID<Slab>)
@@ -33,24 +33,24 @@ package enum SlabFree: Path {
   package static var name: PathName { .__slab_free }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
-    case .start(let slab, let index):
+    case .start(let slab, let freed):
       world.slab.note(.free_slowpath, of: world.slab.slabs[slab].cacheID)
-      return ask(.ahead(.slubFreeSlow), then: .retry(slab, index))
-    case .retry(let slab, let index):
-      return ask(.touch(world.slab.slabs[slab].line), then: .here(slab, index))
-    case .here(let slab, let index):
-      guard world.slab.isTaken(slab, index) else {
-        world.complainDoubleFree(slab, index, on: cpu)
+      return ask(.ahead(.slubFreeSlow), then: .retry(slab, freed))
+    case .retry(let slab, let freed):
+      return ask(.touch(world.slab.slabs[slab].line), then: .here(slab, freed))
+    case .here(let slab, let freed):
+      guard world.slab.isTaken(slab, freed) else {
+        world.complainDoubleFree(slab, freed.head, on: cpu)
         return .return()
       }
-      guard !world.slab.needsListLock(slab) else {
+      guard !world.slab.needsListLock(slab, freeing: world.slab.count(slab, freed)) else {
         let record = world.slab.slabs[slab]
         let seen = Seen(
-          slab: slab, lock: world.listLock(slab), index: index, freelist: record.freelist,
+          slab: slab, lock: world.listLock(slab), freed: freed, freelist: record.freelist,
           inuse: record.inuse)
         return ask(.acquire(seen.lock, irqs: .off), then: .locked(seen))
       }
-      return free(slab, index, &world, cpu)
+      return free(slab, freed, &world, cpu)
     case .locked(let seen):
       return ask(.touch(world.slab.slabs[seen.slab].line), then: .hereLocked(seen))
     case .hereLocked(let seen): return freeLocked(seen, &world, cpu)
@@ -70,11 +70,10 @@ package enum SlabFree: Path {
 
   /// The free that no list depends on.
   private mutating func free(
-    _ slab: ID<Slab>, _ index: UInt16, _ world: inout World, _ cpu: CPUID
+    _ slab: ID<Slab>, _ freed: Freed, _ world: inout World, _ cpu: CPUID
   ) -> Step {
     let record = world.slab.slabs[slab]
-    world.slab.countOrigin(slab, index, on: cpu, memoryNode: world.memoryNode(of: cpu))
-    world.slab.giveToSlab(slab, index)
+    world.slab.give(freed, to: slab, on: cpu, memoryNode: world.memoryNode(of: cpu))
     if record.isFrozen {
       world.slab.note(.free_frozen, of: record.cacheID)
       return .return()
@@ -90,14 +89,12 @@ package enum SlabFree: Path {
     let lock = seen.lock
     let isSame =
       record.freelist == seen.freelist && record.inuse == seen.inuse && !record.isFrozen
-      && world.slab.isTaken(seen.slab, seen.index)
+      && world.slab.isTaken(seen.slab, seen.freed)
     guard isSame else {
       world.slab.note(.cmpxchg_double_fail, of: record.cacheID)
-      return ask(.release(lock, irqs: .off), then: .retry(seen.slab, seen.index))
+      return ask(.release(lock, irqs: .off), then: .retry(seen.slab, seen.freed))
     }
-    world.slab.countOrigin(
-      seen.slab, seen.index, on: cpu, memoryNode: world.memoryNode(of: cpu))
-    world.slab.giveToSlab(seen.slab, seen.index)
+    world.slab.give(seen.freed, to: seen.slab, on: cpu, memoryNode: world.memoryNode(of: cpu))
     let hadFree = record.freelist != Link.end
     // From 6.8: partial, but on a CPU's list or between lists; who has it will see that it is empty.
     if hadFree, !record.isOnNodeList {
