@@ -27,6 +27,7 @@ extension EmulatedGuest {
       return try allocate(site, source, count, set, wantsRuns)
     case .free(let site, let set, let order, let count):
       return try free(site, set, order, count)
+    case .bulk(let bulk): return try carryOut(bulk)
     case .touch(let site, let set): return try touch(site, set)
     case .purge(let site):
       _ = call([.vmUnmapAliases(.start)], at: try checked(site))

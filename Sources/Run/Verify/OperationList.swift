@@ -106,6 +106,7 @@ package enum OperationKind: Sendable, Equatable {
   case shrinkCache(String)
   case allocate(OperationSite, from: AllocationSource, count: Int, set: String, wantsRuns: Bool)
   case free(OperationSite, set: String, order: FreeOrder, count: Int?)
+  case bulk(BulkOperation)
   case touch(OperationSite, set: String)
   case purge(OperationSite)
   case drain(OperationSite)

@@ -104,6 +104,8 @@ extension OperationKind {
     case "alloc", "kmalloc", "pages", "vmalloc", "kvmalloc":
       self = try .allocation(name, fields)
     case "free": self = try .free(fields)
+    case "bulk": self = .bulk(try BulkOperation(fields, allocates: true))
+    case "bulkfree": self = .bulk(try BulkOperation(fields, allocates: false))
     case "touch": self = .touch(try fields.site(), set: try fields.required("set"))
     case "purge": self = .purge(try fields.site())
     case "drain": self = .drain(try fields.site())

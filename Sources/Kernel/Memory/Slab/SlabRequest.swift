@@ -80,7 +80,8 @@ extension World {
       ? "BUG \(name): Object already free: " : ""
     complain(
       .doubleFree,
-      printed + "the object of \(name) at \(slab.address(id, index).text) is free already. Free it once, "
+      printed
+        + "the object of \(name) at \(slab.address(id, index).text) is free already. Free it once, "
         + "and set the pointer to NULL.", on: cpu)
   }
 

@@ -141,7 +141,8 @@ package enum LockAndFreezeSlab: Path {
     switch self {
     case .start(let cache, let node):
       return ask(
-        .acquire(world.listLock(CacheID(Int(cache)), node)), then: .locked(cache: cache, node: node))
+        .acquire(world.listLock(CacheID(Int(cache)), node)), then: .locked(cache: cache, node: node)
+      )
     case .locked(let cache, let node):
       let first = world.slab.nodes[world.slab.node(CacheID(Int(cache)), node)].first
       return attempt(first, cache, node, &world)
