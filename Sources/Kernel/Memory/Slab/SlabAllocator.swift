@@ -39,9 +39,6 @@ package struct SlabAllocator: ~Copyable {
 
   package let rules: SlabRules
   package let settings: Settings
-  /// What the fast paths cost.
-  let allocWork: Work
-  let freeWork: Work
   package let classes: KmallocClasses
   /// What a fast allocation and a fast free cost.
   let allocWork: Work
@@ -124,11 +121,13 @@ package struct SlabAllocator: ~Copyable {
   ) {
     (self.cpuCount, nodeCount, self.rules) = (cpuCount, memoryNodes.count, rules)
     (self.settings, self.seed) = (settings, seed)
-    (allocWork, freeWork) =
-      settings.kind == .slub ? (.slubAllocFast, .slubFreeFast) : (.slabAllocFast, .slabFreeFast)
     (self.mutex, self.flushLock) = (mutex, flushLock)
-    allocWork = rules.isFastPathLockless ? .slubAllocFast : .slubAllocMasked
-    freeWork = rules.isFastPathLockless ? .slubFreeFast : .slubFreeMasked
+    switch settings.kind {
+    case .slub where rules.isFastPathLockless:
+      (allocWork, freeWork) = (.slubAllocFast, .slubFreeFast)
+    case .slub: (allocWork, freeWork) = (.slubAllocMasked, .slubFreeMasked)
+    case .slab, .slob: (allocWork, freeWork) = (.slabAllocFast, .slabFreeFast)
+    }
     (unusedCPUs, unusedNodes) = ([], [])
     reallocations = Pool(capacity: 4, blank: .blank)
     arrays = ArrayCaches(cpuCount: cpuCount)

@@ -195,9 +195,9 @@ package enum SheafFree: Path {
         world.complainDoubleFree(object.slab, object.index, on: cpu)
         return .return()
       }
-      return ask(.call(.slabFree(.start(object.slab, object.index))), then: .done)
+      return ask(.call(.slabFree(.start(object.slab, .one(object.index)))), then: .done)
     }
-    return ask(.call(.slabFree(.start(object.slab, object.index))), then: .done)
+    return ask(.call(.slabFree(.start(object.slab, .one(object.index)))), then: .done)
   }
 }
 
