@@ -34,6 +34,7 @@ package struct FileAgreement: Sendable, Equatable {
   package struct Unsupported: Sendable, Equatable {
     package var line: Int
     package var operation: String
+    package init(line: Int, operation: String) { (self.line, self.operation) = (line, operation) }
   }
 
   package init(file: String, kind: Kind, kernel: String, machine: String) {
