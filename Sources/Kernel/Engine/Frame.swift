@@ -108,6 +108,8 @@ package enum Frame: BitwiseCopyable {
   case sheafAlloc(SheafAlloc)
   case sheafFree(SheafFree)
   case exchangeSheaf(ExchangeSheaf)
+  case sheafFreeBulk(SheafFreeBulk)
+  case sheafAllocBulk(SheafAllocBulk)
   case refillSheaf(RefillSheaf)
   case refillFromNode(RefillFromNode)
   case allocFromNewSlab(AllocFromNewSlab)
@@ -235,6 +237,8 @@ package enum Frame: BitwiseCopyable {
     case .shrinkArrays(let path): return go(path, Frame.shrinkArrays)
     case .sheafAlloc(let path): return go(path, Frame.sheafAlloc)
     case .sheafFree(let path): return go(path, Frame.sheafFree)
+    case .sheafAllocBulk(let path): return go(path, Frame.sheafAllocBulk)
+    case .sheafFreeBulk(let path): return go(path, Frame.sheafFreeBulk)
     case .exchangeSheaf(let path): return go(path, Frame.exchangeSheaf)
     case .refillSheaf(let path): return go(path, Frame.refillSheaf)
     case .refillFromNode(let path): return go(path, Frame.refillFromNode)
@@ -356,6 +360,8 @@ package enum Frame: BitwiseCopyable {
     case .shrinkArrays: ShrinkArrays.name
     case .sheafAlloc: SheafAlloc.name
     case .sheafFree: SheafFree.name
+    case .sheafAllocBulk: SheafAllocBulk.name
+    case .sheafFreeBulk: SheafFreeBulk.name
     case .exchangeSheaf: ExchangeSheaf.name
     case .refillSheaf: RefillSheaf.name
     case .refillFromNode: RefillFromNode.name

@@ -70,6 +70,8 @@ package struct Program: Sendable {
     package var name: String
     package var size: Int
     package var align: Int
+    /// Objects that its sheaves shall hold; 0: as the release has it.
+    package var sheaf = 0
     package var isHardwareAligned: Bool
     package var isReclaimable: Bool
     package var isTypesafeByRCU: Bool

@@ -141,7 +141,7 @@ extension Machine {
     flags.formUnion(cache.debug)
     if cache.hasConstructor { flags.insert(.constructor) }
     let declared = world.slab.declare(
-      cache.name, objectSize: cache.size, align: cache.align, flags: flags,
+      cache.name, objectSize: cache.size, align: cache.align, flags: flags, sheaf: cache.sheaf,
       cacheLine: world.architecture.cacheLineSize)
     guard let declared else { return }
     if cache.isMadeAtStart { world.slab.caches[declared].state = .live }

@@ -77,6 +77,10 @@ struct WorkloadReader {
         continue
       }
       var cache = Program.Cache(name: entry.key, size: Int(size), align: Int(align))
+      if let tree = fields["sheaf"] {
+        guard let sheaf = reading.integer(tree, "sheaf", 0...4096) else { continue }
+        cache.sheaf = sheaf
+      }
       for flag in fields["flags"].map({ reading.list($0, "flags", orText: true) }) ?? [] {
         switch reading.word(flag, "cache flag", among: Words.cacheFlags) {
         case "hwcache-align": cache.isHardwareAligned = true

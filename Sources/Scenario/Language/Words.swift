@@ -11,7 +11,7 @@ package enum Words {
     "transparent-hugepages", "slab-freelist-random", "memcg", "random-kmalloc-caches", "min-free",
     "slab-debug",
   ]
-  package static let cache = ["size", "align", "flags"]
+  package static let cache = ["size", "align", "sheaf", "flags"]
   package static let cacheFlags = [
     "hwcache-align", "reclaim-account", "typesafe-by-rcu", "ctor", "consistency", "red-zone",
     "poison", "store-user",

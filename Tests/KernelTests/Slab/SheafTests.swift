@@ -40,9 +40,11 @@ import Testing
     "no object is lost or handed out twice, whoever comes between",
     arguments: [
       (4096, 1, "7.2"), (4096, 2, "7.0"), (32768, 3, "7.2"), (8192, 4, "7.1"), (1024, 5, "7.2"),
+      (4096, 6, "6.18"), (1024, 7, "6.19"),
     ] as [(Int, UInt64, String)])
   func storm(size: Int, seed: UInt64, release: String) throws {
-    var storm = try SlabRaceTests.Storm(size: size, seed: seed, kernel: release)
+    let sheaf = release < "7" ? 6 : 0
+    var storm = try SlabRaceTests.Storm(size: size, seed: seed, kernel: release, sheaf: sheaf)
     for turn in 0..<60_000 {
       storm.turn()
       if turn % 97 == 0 {
@@ -66,7 +68,7 @@ import Testing
       SlabStat.barn_get, .barn_get_fail, .barn_put, .sheaf_alloc, .sheaf_refill,
       .sheaf_flush, .alloc_slowpath, .free_slowpath, .alloc_node_mismatch,
     ].map { storm.runner.count($0, storm.cache) > 0 }
-    if size == 4096 { #expect(counts == [Bool](repeating: true, count: 9)) }
+    if size == 4096, sheaf == 0 { #expect(counts == [Bool](repeating: true, count: 9)) }
   }
 
   @Test(
@@ -179,6 +181,56 @@ import Testing
       capacity: capacity)
   }
 
+  @Test("6.18: a cache that asks for sheaves is filled through the CPU's slab")
+  func onRequest() throws {
+    var runner = try PathRunner(cpus: 2, kernel: "6.18")
+    let (asking, plain) = (
+      try runner.makeCache("asking", size: 256, sheaf: 32), try runner.makeCache("plain", size: 256)
+    )
+    let capacities = [asking, plain].map { runner.world.slab.caches[$0].sizing.sheafCapacity }
+    #expect(capacities == [32, 0])
+    let objects = (0..<100).map { _ in runner.allocate(asking, on: 0) }
+    let counts = [SlabStat.alloc_pcs, .sheaf_refill, .alloc_slab].map { runner.count($0, asking) }
+    #expect(counts == [100, 128, 8] && Set(objects).count == 100)
+    for object in objects { runner.free(object, on: 0) }
+    // Four fill the main sheaf, 32 the spare one, and the barn takes a full one for each 32 more.
+    let frees = [SlabStat.free_pcs, .free_slowpath, .barn_put].map { runner.count($0, asking) }
+    #expect(frees == [100, 0, 2])
+    _ = runner.call(.kmemCacheDestroy(.start(asking)), on: 1)
+    let left = runner.world.slab.figures(of: asking).slabs
+    #expect(left == [0] && runner.world.complaints.raised.isEmpty)
+    try runner.world.slab.checkInvariants()
+  }
+
+  @Test(
+    "bulk calls take and give whole batches, and lose nothing", arguments: [1, 2, 3] as [UInt64])
+  func bulk(seed: UInt64) throws {
+    var runner = try PathRunner(cpus: 2, nodes: 2, seed: seed, kernel: "7.2")
+    let cache = try runner.makeCache("bulk", size: 512)
+    var (held, random) = ([Address](), RandomStream(seed: seed, index: 0))
+    for _ in 0..<400 {
+      let (cpu, count) = (random.below(2), 1 + random.below(80))
+      if held.count < 400 || random.below(2) == 0 {
+        let array = runner.world.slab.sheaves.make(cache, capacity: count)
+        let given = runner.call(.sheafAllocBulk(.start(array, .kernel)), on: cpu).number
+        #expect(given == count)
+        held += runner.takeArray(array)
+      } else {
+        let array = runner.world.slab.sheaves.make(cache, capacity: count)
+        for _ in 0..<count { runner.put(held.remove(at: random.below(held.count)), in: array) }
+        _ = runner.call(.sheafFreeBulk(.start(array)), on: cpu)
+        runner.world.slab.sheaves.give(array)
+      }
+      try runner.world.slab.checkInvariants()
+      let taken = runner.world.slab.allocatedCount(of: cache)
+      #expect(taken == held.count && Set(held).count == held.count)
+    }
+    for object in held { runner.free(object, on: 0) }
+    _ = runner.call(.kmemCacheShrink(.start(cache)), on: 0)
+    let slabs = runner.world.slab.figures(of: cache).slabs
+    #expect(slabs == [0, 0] && runner.world.complaints.raised.isEmpty)
+  }
+
   @Test("a free of another node's object goes past the sheaves to its slab")
   func remoteNode() throws {
     var runner = try PathRunner(cpus: 2, nodes: 2, kernel: "7.2")
@@ -252,5 +304,23 @@ import Testing
     let figures = runner.world.slab.figures(of: cache).slabs
     #expect(figures == [0])
     try runner.world.slab.checkInvariants()
+  }
+}
+
+extension PathRunner {
+  /// The objects that an array names; the array ends.
+  fileprivate mutating func takeArray(_ array: ID<Sheaf>) -> [Address] {
+    var objects: [Address] = []
+    while !world.slab.sheaves.isEmpty(array) {
+      let object = world.slab.sheaves.takeLast(of: array)
+      objects.append(world.slab.address(object.slab, object.index))
+    }
+    world.slab.sheaves.give(array)
+    return objects
+  }
+
+  fileprivate mutating func put(_ address: Address, in array: ID<Sheaf>) {
+    guard case .object(let slab, let index) = world.slab.owner(of: address) else { return }
+    world.slab.sheaves.append(ObjectRef(slab: slab, index: index), to: array)
   }
 }

@@ -115,11 +115,12 @@ import Testing
     let cpuCount = 4
 
     init(
-      size: Int, seed: UInt64, kernel: String, freesTwice: Bool = false, flags: SlabFlags = []
+      size: Int, seed: UInt64, kernel: String, freesTwice: Bool = false, flags: SlabFlags = [],
+      sheaf: Int = 0
     ) throws {
       self.freesTwice = freesTwice
       var runner = try PathRunner(cpus: 4, nodes: 2, seed: seed, kernel: kernel)
-      cache = try runner.makeCache("storm", size: size, flags: flags)
+      cache = try runner.makeCache("storm", size: size, flags: flags, sheaf: sheaf)
       self.runner = runner
       random = RandomStream(seed: seed, index: 0)
     }

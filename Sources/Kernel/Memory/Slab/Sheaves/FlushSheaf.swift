@@ -33,8 +33,9 @@ package enum FlushSheaf: Path {
 
 /// Frees a list of objects of one slab with one cmpxchg.
 ///
-/// Only if the slab becomes empty or stops being full does its node's list come in.
-/// Kernel: `__slab_free()` with `cnt` objects (mm/slub.c, 7.0).
+/// Only if the slab becomes empty or stops being full does its node's list come in. Up to 6.19 a
+/// list of this CPU's own slab goes on its freelist, and a slab that was full on the CPU's list.
+/// Kernel: `__slab_free()` with `cnt` objects (mm/slub.c, 7.0), `do_slab_free()` (6.18).
 package enum SlabFreeList: Path {
   /// The slab as it was when list_lock was asked for.
   package struct Seen: BitwiseCopyable {
@@ -50,6 +51,7 @@ package enum SlabFreeList: Path {
   case here(ID<Slab>, UInt16)
   case locked(Seen)
   case hereLocked(Seen)
+  case pushed(ID<Slab>)
   case edited(ID<Slab>, isEmpty: Bool)
   case unlocked(empty: ID<Slab>)
   case done
@@ -57,15 +59,21 @@ package enum SlabFreeList: Path {
   package static var name: PathName { .__slab_free }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
-    case .start(let slab, let head): return ask(.ahead(.slubFreeSlow), then: .retry(slab, head))
+    case .start(let slab, let head):
+      if world.slab.giveLocalList(slab, head, on: cpu) { return .return() }
+      return ask(.ahead(.slubFreeSlow), then: .retry(slab, head))
     case .retry(let slab, let head):
       return ask(.touch(world.slab.slabs[slab].line), then: .here(slab, head))
     case .here(let slab, let head):
       let record = world.slab.slabs[slab]
       let isEmptied = Int(record.inuse) == world.slab.count(slab, head)
-      guard isEmptied || record.freelist == Link.end else {
-        world.slab.unfreeze(slab, head)
-        return .return()
+      let wasFull = record.freelist == Link.end
+      let goesToCPU = wasFull && world.slab.layouts[record.cacheID.index].hasCPUPartial
+      guard isEmptied || wasFull, !record.isFrozen, !goesToCPU else {
+        world.slab.giveList(slab, head)
+        if record.isFrozen { world.slab.note(.free_frozen, of: record.cacheID) }
+        guard goesToCPU, !record.isFrozen else { return .return() }
+        return ask(.call(.putCPUPartial(.start(slab))), then: .pushed(slab))
       }
       let seen = Seen(
         slab: slab, lock: world.listLock(slab), head: head, freelist: record.freelist,
@@ -74,6 +82,9 @@ package enum SlabFreeList: Path {
     case .locked(let seen):
       return ask(.touch(world.slab.slabs[seen.slab].line), then: .hereLocked(seen))
     case .hereLocked(let seen): return freeLocked(seen, &world)
+    case .pushed(let slab):
+      world.slab.note(.cpu_partial_free, of: world.slab.slabs[slab].cacheID)
+      return .return()
     case .edited(let slab, let isEmpty):
       return ask(
         .release(world.listLock(slab), irqs: .off), then: .unlocked(empty: isEmpty ? slab : .none))
@@ -88,11 +99,11 @@ package enum SlabFreeList: Path {
   /// The free that waited for list_lock: done if nothing changed meanwhile, else decided anew.
   private mutating func freeLocked(_ seen: Seen, _ world: inout World) -> Step {
     let record = world.slab.slabs[seen.slab]
-    guard record.freelist == seen.freelist, record.inuse == seen.inuse else {
+    guard record.freelist == seen.freelist, record.inuse == seen.inuse, !record.isFrozen else {
       world.slab.note(.cmpxchg_double_fail, of: record.cacheID)
       return ask(.release(seen.lock, irqs: .off), then: .retry(seen.slab, seen.head))
     }
-    world.slab.unfreeze(seen.slab, seen.head)
+    world.slab.giveList(seen.slab, seen.head)
     let wasFull = record.freelist == Link.end
     // Partial, but between lists: who has it will see that it is empty.
     if !wasFull, !record.isOnNodeList {
@@ -196,12 +207,15 @@ package enum FlushCPUSheaves: Path {
 
 /// Empties the barn of a cache on a node, and frees its sheaves.
 ///
+/// Up to 6.19 slabs that were full go on this CPU's list then, so that is flushed once more.
+///
 /// Kernel: `barn_shrink()` (mm/slub.c, 7.0).
 package enum ShrinkBarn: Path {
   case start(cache: UInt16, node: UInt8)
   case locked(cache: UInt16, node: UInt8)
-  case unlocked(full: ID<Sheaf>, empty: ID<Sheaf>)
-  case flushed(full: ID<Sheaf>, empty: ID<Sheaf>)
+  case unlocked(full: ID<Sheaf>, empty: ID<Sheaf>, cache: UInt16)
+  case flushed(full: ID<Sheaf>, empty: ID<Sheaf>, cache: UInt16)
+  case done
 
   package static var name: PathName { .barn_shrink }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
@@ -215,17 +229,24 @@ package enum ShrinkBarn: Path {
       let lists = world.slab.sheaves.takeAll(from: place)
       return ask(
         .release(barn(cache, node, world).lock, irqs: .off),
-        then: .unlocked(full: lists.full, empty: lists.empty))
-    case .unlocked(let full, let empty):
+        then: .unlocked(full: lists.full, empty: lists.empty, cache: cache))
+    case .unlocked(let full, let empty, let cache):
       guard full.isNone else {
-        return ask(.call(.flushSheaf(.start(full))), then: .flushed(full: full, empty: empty))
+        return ask(
+          .call(.flushSheaf(.start(full))), then: .flushed(full: full, empty: empty, cache: cache))
       }
-      guard !empty.isNone else { return .return() }
+      guard !empty.isNone else {
+        guard world.slab.rules.sheaves == .onRequest else { return .return() }
+        return ask(.call(.flushCPUSlab(.start(cache: cache))), then: .done)
+      }
       let next = world.slab.sheaves.all[empty].next
-      return ask(.call(.freeSheaf(.start(empty))), then: .unlocked(full: .none, empty: next))
-    case .flushed(let full, let empty):
+      return ask(
+        .call(.freeSheaf(.start(empty))), then: .unlocked(full: .none, empty: next, cache: cache))
+    case .done: return .return()
+    case .flushed(let full, let empty, let cache):
       let next = world.slab.sheaves.all[full].next
-      return ask(.call(.freeSheaf(.start(full))), then: .unlocked(full: next, empty: empty))
+      return ask(
+        .call(.freeSheaf(.start(full))), then: .unlocked(full: next, empty: empty, cache: cache))
     }
   }
 

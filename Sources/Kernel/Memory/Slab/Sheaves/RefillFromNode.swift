@@ -15,6 +15,13 @@ package enum RefillFromNode: Path {
     var count: UInt8
     var node: NodeID
   }
+  /// The slab whose list was taken, what is left of it, and the slabs that come after it.
+  package struct Used: BitwiseCopyable {
+    var sheaf: ID<Sheaf>
+    var slabs: ID<Slab>
+    var slab: ID<Slab>
+    var rest: UInt16
+  }
   /// What goes back: slabs for the node's list, and those for the page allocator.
   package struct Surplus: BitwiseCopyable {
     var slabs: ID<Slab>
@@ -29,9 +36,9 @@ package enum RefillFromNode: Path {
   case locked(Taken)
   case here(Taken)
   case edited(Taken)
-  case collected(Taken)
-  case slabHere(Taken)
-  case moved(Taken, rest: UInt16)
+  case collected(ID<Sheaf>, ID<Slab>)
+  case slabHere(ID<Sheaf>, ID<Slab>)
+  case moved(Used)
   // More slabs were taken than the sheaf has room for.
   case relocked(Surplus)
   case surplusHere(Surplus)
@@ -42,14 +49,13 @@ package enum RefillFromNode: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start, .looked, .tried, .locked, .here, .edited: return collect(&world, reply)
-    case .collected(let taken): return use(taken, &world)
-    case .slabHere(let taken): return move(taken, &world)
-    case .moved(var taken, let rest):
-      let slab = taken.slabs
-      taken.slabs = world.slab.slabs[slab].next
-      (world.slab.slabs[slab].next, world.slab.slabs[slab].previous) = (.none, .none)
-      guard rest != Link.end else { return use(taken, &world) }
-      return ask(.call(.slabFreeList(.start(slab, rest))), then: .collected(taken))
+    case .collected(let sheaf, let slabs): return use(slabs, sheaf, &world)
+    case .slabHere(let sheaf, let slabs): return move(slabs, sheaf, &world)
+    case .moved(let used):
+      guard used.rest != Link.end else { return use(used.slabs, used.sheaf, &world) }
+      return ask(
+        .call(.slabFreeList(.start(used.slab, used.rest))),
+        then: .collected(used.sheaf, used.slabs))
     case .relocked, .surplusHere, .surplusEdited, .discarding: return giveBack(&world)
     }
   }
@@ -92,7 +98,9 @@ package enum RefillFromNode: Path {
       return next(taken, &world)
     case .edited(let taken):
       let cache = world.slab.sheaves.all[taken.sheaf].cacheID
-      return ask(.release(world.listLock(cache, taken.node), irqs: .off), then: .collected(taken))
+      return ask(
+        .release(world.listLock(cache, taken.node), irqs: .off),
+        then: .collected(taken.sheaf, taken.slabs))
     default: preconditionFailure("another part's case")
     }
   }
@@ -106,22 +114,29 @@ package enum RefillFromNode: Path {
     return ask(.touch(world.slab.slabs[slab].line), then: .here(taken))
   }
 
-  private mutating func use(_ taken: Taken, _ world: inout World) -> Step {
-    guard !taken.slabs.isNone else { return .return() }
-    guard !world.slab.sheaves.isFull(taken.sheaf) else {
+  private mutating func use(
+    _ slabs: ID<Slab>, _ sheaf: ID<Sheaf>, _ world: inout World
+  ) -> Step {
+    guard !slabs.isNone else { return .return() }
+    guard !world.slab.sheaves.isFull(sheaf) else {
+      let first = world.slab.slabs[slabs]
       let surplus = Surplus(
-        slabs: taken.slabs, empty: .none, cache: world.slab.sheaves.all[taken.sheaf].cache,
-        edits: 0, node: taken.node)
-      let lock = world.listLock(CacheID(Int(surplus.cache)), taken.node)
-      return ask(.acquire(lock, irqs: .off), then: .relocked(surplus))
+        slabs: slabs, empty: .none, cache: first.cache, edits: 0, node: first.nodeID)
+      return ask(.acquire(world.listLock(slabs), irqs: .off), then: .relocked(surplus))
     }
-    return ask(.touch(world.slab.slabs[taken.slabs].line), then: .slabHere(taken))
+    return ask(.touch(world.slab.slabs[slabs].line), then: .slabHere(sheaf, slabs))
   }
 
-  private mutating func move(_ taken: Taken, _ world: inout World) -> Step {
-    let list = world.slab.takeFreelistUnfrozen(taken.slabs)
-    let (rest, count) = world.slab.fill(taken.sheaf, from: taken.slabs, list)
-    return ask(.work(.slubInitObject, times: Int32(count)), then: .moved(taken, rest: rest))
+  /// From here on the slab is full, so a free elsewhere may put it on its node's list.
+  private mutating func move(
+    _ slab: ID<Slab>, _ sheaf: ID<Sheaf>, _ world: inout World
+  ) -> Step {
+    let next = world.slab.slabs[slab].next
+    (world.slab.slabs[slab].next, world.slab.slabs[slab].previous) = (.none, .none)
+    let list = world.slab.takeFreelistUnfrozen(slab)
+    let (rest, count) = world.slab.fill(sheaf, from: slab, list)
+    let used = Used(sheaf: sheaf, slabs: next, slab: slab, rest: rest)
+    return ask(.work(.slubInitObject, times: Int32(count)), then: .moved(used))
   }
 
   private mutating func giveBack(_ world: inout World) -> Step {

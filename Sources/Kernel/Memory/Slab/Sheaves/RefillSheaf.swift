@@ -1,21 +1,27 @@
 import Hardware
 import Simulation
 
-/// Fills a sheaf from slabs: partial ones of this node, of others, then new ones.
+/// Fills a sheaf from slabs: partial ones of this node, of others, then new ones; up to 6.19 from
+/// this CPU's slab, and then as a single allocation goes.
 ///
-/// Kernel: `refill_sheaf()`, `refill_objects()` (mm/slub.c, 7.0). There `min` is always `max`.
+/// Kernel: `refill_sheaf()`, `refill_objects()` (mm/slub.c, 7.0), `__kmem_cache_alloc_bulk()` (6.18).
+/// There `min` is always `max`.
 package enum RefillSheaf: Path {
   case start(ID<Sheaf>, GFPFlags)
   case ownNodeSought(ID<Sheaf>, GFPFlags)
   case othersSought(ID<Sheaf>, GFPFlags)
   case slabGiven(ID<Sheaf>, GFPFlags)
   case slabUsed(ID<Sheaf>, GFPFlags)
+  // Up to 6.19.
+  case moved(ID<Sheaf>, GFPFlags)
+  case objectGiven(ID<Sheaf>, GFPFlags)
 
   package static var name: PathName { .refill_objects }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let sheaf, let gfp):
       guard !world.slab.sheaves.isFull(sheaf) else { return .return() }
+      guard world.slab.rules.sheaves == .all else { return fillLocally(sheaf, gfp, &world, cpu) }
       let node = world.memoryNode(of: cpu)
       return ask(
         .call(.refillFromNode(.start(sheaf, node: node, waits: true))),
@@ -34,7 +40,29 @@ package enum RefillSheaf: Path {
       guard !reply.slab.isNone else { return .return() }
       return ask(
         .call(.allocFromNewSlab(.start(reply.slab, sheaf))), then: .slabUsed(sheaf, gfp))
+    case .moved(let sheaf, let gfp):
+      guard !world.slab.sheaves.isFull(sheaf) else { return .return() }
+      let request = SlabRequest(world.slab.sheaves.all[sheaf].cacheID, gfp, .any)
+      return ask(
+        .call(world.slubSlowAllocation(request)), then: .objectGiven(sheaf, gfp))
+    case .objectGiven(let sheaf, let gfp):
+      guard case .object(let slab, let index) = world.slab.owner(of: reply.address) else {
+        return .return()
+      }
+      let object = ObjectRef(slab: slab, index: index)
+      world.slab.markCached(object)
+      world.slab.sheaves.append(object, to: sheaf)
+      return fillLocally(sheaf, gfp, &world, cpu)
     }
+  }
+
+  private mutating func fillLocally(
+    _ sheaf: ID<Sheaf>, _ gfp: GFPFlags, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    world.slab.activate(world.slab.sheaves.all[sheaf].cacheID, &world.locks, &world.lines)
+    let count = world.slab.fillLocally(sheaf, on: cpu)
+    return ask(
+      .work(.slubInitObject, times: Int32(max(count, 1))), then: .moved(sheaf, gfp))
   }
 }
 

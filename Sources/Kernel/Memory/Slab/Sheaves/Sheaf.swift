@@ -185,6 +185,13 @@ package struct Sheaves: ~Copyable {
     for place in 0..<count { append(objects[first + place], to: target) }
   }
 
+  /// Takes the first `count` objects out. Complexity: O(the rest).
+  mutating func removeFirst(_ count: Int, of id: ID<Sheaf>) {
+    let (base, rest) = (Int(all[id].base), Int(all[id].size) - count)
+    for place in 0..<rest { objects[base + place] = objects[base + count + place] }
+    all[id].size = UInt16(rest)
+  }
+
   @inline(__always) func isFull(_ id: ID<Sheaf>) -> Bool { all[id].size == all[id].capacity }
   @inline(__always) func isEmpty(_ id: ID<Sheaf>) -> Bool { all[id].size == 0 }
   /// How many more objects it has room for.

@@ -111,6 +111,48 @@ extension SlabAllocator {
     return (first.slab, head, count)
   }
 
+  /// Puts a list of objects in front of their slab's own freelist.
+  ///
+  /// Kernel: the cmpxchg of `__slab_free()` with `cnt` objects. Complexity: O(`list`).
+  mutating func giveList(_ id: ID<Slab>, _ list: UInt16) {
+    let wasFrozen = slabs[id].isFrozen
+    unfreeze(id, list)
+    slabs[id].isFrozen = wasFrozen
+  }
+
+  /// Puts a list of objects of the CPU's own slab on the CPU's freelist. Returns: whether it is
+  /// that CPU's slab.
+  ///
+  /// Kernel: the fast path of `do_slab_free()` (mm/slub.c, 6.18).
+  mutating func giveLocalList(_ id: ID<Slab>, _ list: UInt16, on cpu: CPUID) -> Bool {
+    let place = self.cpu(slabs[id].cacheID, cpu)
+    guard cpus[place].slab == id else { return false }
+    var (last, count) = (list, UInt32(1))
+    while case let next = links[Int(slabs[id].links) + Int(last)], next != Link.end {
+      (last, count) = (next, count + 1)
+    }
+    links[Int(slabs[id].links) + Int(last)] = cpus[place].freelist
+    cpus[place].freelist = list
+    cpus[place].tid &+= KmemCacheCPU.tidStep
+    cpus[place].freeFast &+= count
+    return true
+  }
+
+  /// Moves objects of the CPU's own slab to a sheaf, as many as there are and it has room for.
+  /// Returns: how many.
+  ///
+  /// Kernel: the loop of `__kmem_cache_alloc_bulk()` (mm/slub.c, 6.18).
+  mutating func fillLocally(_ sheaf: ID<Sheaf>, on cpu: CPUID) -> Int {
+    let place = self.cpu(sheaves.all[sheaf].cacheID, cpu)
+    let slab = cpus[place].slab
+    guard !slab.isNone else { return 0 }
+    let (rest, count) = fill(sheaf, from: slab, cpus[place].freelist)
+    cpus[place].freelist = rest
+    cpus[place].tid &+= KmemCacheCPU.tidStep
+    cpus[place].allocFast &+= UInt32(count)
+    return count
+  }
+
   /// Takes all of a slab's freelist for sheaves: the slab stays nobody's.
   ///
   /// Kernel: the cmpxchg of `get_freelist_nofreeze()` (mm/slub.c, 7.0).
