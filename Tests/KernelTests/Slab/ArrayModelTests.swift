@@ -33,7 +33,8 @@ import Testing
   @Test("agrees with lists of numbers", arguments: cases)
   func model(one: Case) throws {
     var runner = try PathRunner(
-      cpus: one.cpus, nodes: one.nodes, bytesPerNode: 1 << 30, kernel: one.version.name, slab: .slab)
+      cpus: one.cpus, nodes: one.nodes, bytesPerNode: 1 << 30, kernel: one.version.name, slab: .slab
+    )
     let cache = try runner.makeCache("test", size: one.size)
     let known = runner.world.slab.arraySizing(of: cache)
     let sizing = try #require(known)
