@@ -8,7 +8,7 @@ package enum CacheAllocNode: Path {
   case start(SlabRequest)
   case locked(SlabRequest)
   case slabHere(SlabRequest, ID<Slab>)
-  case taken(SlabRequest, Address)
+  case taken(Address, LockID)
   case unlocked(Address)
   case dry(SlabRequest)
   case grown(SlabRequest)
@@ -34,9 +34,9 @@ package enum CacheAllocNode: Path {
       let object = world.slab.takeOne(slab, on: cpu)
       world.slab.relist(slab, took: 1)
       world.slab.arrays.nodes[place].freeObjects -= 1
-      return ask(.work(.slabSlabObject), then: .taken(request, object))
-    case .taken(let request, let object):
       let lock = world.listLock(request.cacheID, request.node)
+      return ask(.work(.slabSlabObject), then: .taken(object, lock))
+    case .taken(let object, let lock):
       return ask(.release(lock), then: .unlocked(object))
     case .unlocked(let object): return .return(.address(object))
     case .dry(let request):
