@@ -23,7 +23,7 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case alloc_from_pcs, free_to_pcs, refill_objects, __refill_objects_node, alloc_from_new_slab
   case get_from_partial_node, get_from_any_partial, sheaf_flush_unused, sheaf_flush_main
   case pcs_flush_all, barn_shrink, alloc_empty_sheaf, free_empty_sheaf, init_percpu_sheaves
-  case pcs_destroy, kmem_cache_alloc_bulk, kmem_cache_free_bulk
+  case pcs_destroy, alloc_from_pcs_bulk, free_to_pcs_bulk
   /// Any of the six functions that exchange sheaves with a node's barn.
   case node_barn
   case __vmalloc_node_range, __get_vm_area_node, alloc_vmap_area, vm_area_alloc_pages

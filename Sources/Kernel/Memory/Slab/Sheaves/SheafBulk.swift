@@ -17,7 +17,7 @@ package enum SheafAllocBulk: Path {
   case refilled(ID<Sheaf>, before: UInt16)
   case failed
 
-  package static var name: PathName { .kmem_cache_alloc_bulk }
+  package static var name: PathName { .alloc_from_pcs_bulk }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let array, let gfp): return ask(.ahead(.slubSlowStep), then: .next(array, gfp))
@@ -127,7 +127,7 @@ package enum SheafFreeBulk: Path {
   case flushed(remote: ID<Sheaf>)
   case done(remote: ID<Sheaf>)
 
-  package static var name: PathName { .kmem_cache_free_bulk }
+  package static var name: PathName { .free_to_pcs_bulk }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let array):
