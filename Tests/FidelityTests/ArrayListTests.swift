@@ -34,10 +34,10 @@ import Testing
       # kernel 6.1.192 built with CONFIG_SLAB (small config); 8 CPUs, 2 nodes (CPUs 0-3, 4-7), 3 GiB; 3 boots
       op 1 cache cache=s1 size=64
       """
-    let slab = try OperationList(parsing: text, file: "a.vec").guest.slab
+    let slab = try OperationList(parsing: text, file: "a.vec").guest.configuration.slab
     #expect(slab == .slab)
     let plain = text.replacingOccurrences(of: " built with CONFIG_SLAB (small config)", with: "")
-    let standard = try OperationList(parsing: plain, file: "a.vec").guest.slab
+    let standard = try OperationList(parsing: plain, file: "a.vec").guest.configuration.slab
     #expect(standard == .slub)
   }
 }
