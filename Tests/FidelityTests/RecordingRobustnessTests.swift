@@ -27,7 +27,6 @@ import Testing
     ("op 1 free cpu=0 set=a order=sorted", .badOperation),
     ("op 1 free cpu=0 set=a order=stride stride=0", .badOperation),
     ("op 1 sysctl vm/x", .badOperation), ("op 1 settle n=999999999", .badOperation),
-    ("op 1 destroy cache=c", .badOperation), ("op 1 watchcache cache=nobody", .badOperation),
     (" = result.got 1", .badList), ("hello", .badList), ("", .badList), ("op 1", .badList),
   ])
   func badListsAreRefused(operation: String, code: RecordingError.Code) {

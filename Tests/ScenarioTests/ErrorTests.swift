@@ -24,7 +24,6 @@ import Testing
     ("[spin_lock: l]", "S116", "it is called `lock` here"),
     ("[mempool_alloc: {}]", "S115", "this version does not have `mempool_alloc` yet"),
     ("[vmap: {pages: 4}]", "S115", "this version does not have `vmap` yet"),
-    ("[kfree_rcu: x]", "S115", "this version does not have `kfree_rcu` yet"),
     ("[kmalloc: {size: 128, as: a}]", "S112", "as in `128B`"),
     ("[kmalloc: {size: 128b, as: a}]", "S112", "did you mean `B`?"),
     ("[kmalloc: {size: 1Kib, as: a}]", "S112", "did you mean `KiB`?"),
