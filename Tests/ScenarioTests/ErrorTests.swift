@@ -100,7 +100,6 @@ import Testing
     ("scenario: 1\nkernel: {version: \"6.12\", slab: slab}", "S119", "it has: slub"),
     ("scenario: 1\nkernel: {version: \"6.4\", slab: slob}", "S119", "it has: slub, slab"),
     ("scenario: 1\nkernel: {version: \"6.4\", slab: slup}", "S114", "slub, slab"),
-    ("scenario: 1\nkernel: {version: \"6.1\", slab: slob}", "S115", "no SLOB yet"),
     ("scenario: 1\ncosts: generic-x68", "S120", "did you mean `generic-x86`?"),
     ("scenario: 1\nmachine: {topology: 'core:2 pu'}", "T108", "not a synthetic machine"),
     ("scenario: 1\nmachine: {topology: 'file:no.xml'}", "T101", "there is no file"),

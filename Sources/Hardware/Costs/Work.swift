@@ -12,6 +12,8 @@
   // SLUB to 2.6.38, interrupts off on the fast paths; an object of a bulk call; a debug cache's look
   // at a line of an object, and its note of who called.
   case slubAllocMasked, slubFreeMasked, slubBulkObject, slubDebugLine, slubDebugTrack
+  // SLOB: a page or a free block that a walk passes.
+  case slobWalkStep
   // Page allocator.
   case pcpListOp, buddyStep, watermarkCheck, clearPage, zeroLine
   // vmalloc, page tables, TLB.

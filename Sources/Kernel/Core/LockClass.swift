@@ -1,7 +1,7 @@
 /// What kind of lock a lock is: lockdep's class. Order and irq use are checked by class.
 package enum LockClass: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case workload
-  case alienLock
+  case alienLock, slobLock
   case listLock, barnLock, slabMutex, slubFlush, slabLock
   case zoneLock, pcpLock, pcpuDrainMutex
   case vmapBusy, vmapLazy, vmapPool, freeVmapArea, vmapPurge, pageTable

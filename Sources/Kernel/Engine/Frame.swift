@@ -88,6 +88,10 @@ package enum Frame: BitwiseCopyable {
   case kmemCacheShrink(KmemCacheShrink)
   case kmemCacheCreate(KmemCacheCreate)
   case kmemCacheDestroy(KmemCacheDestroy)
+  // Memory: slab, SLOB
+  case slobAlloc(SlobAlloc)
+  case slobFree(SlobFree)
+  case slobObject(SlobObject)
   // Memory: slab, SLAB
   case cacheAlloc(CacheAlloc)
   case cacheRefill(CacheRefill)
@@ -255,6 +259,9 @@ package enum Frame: BitwiseCopyable {
     case .freeSheaf(let path): return go(path, Frame.freeSheaf)
     case .initCPUSheaves(let path): return go(path, Frame.initCPUSheaves)
     case .destroyCPUSheaves(let path): return go(path, Frame.destroyCPUSheaves)
+    case .slobAlloc(let path): return go(path, Frame.slobAlloc)
+    case .slobFree(let path): return go(path, Frame.slobFree)
+    case .slobObject(let path): return go(path, Frame.slobObject)
     case .vmalloc(let path): return go(path, Frame.vmalloc)
     case .getVMArea(let path): return go(path, Frame.getVMArea)
     case .allocVmapArea(let path): return go(path, Frame.allocVmapArea)
@@ -378,6 +385,9 @@ package enum Frame: BitwiseCopyable {
     case .freeSheaf: FreeSheaf.name
     case .initCPUSheaves: InitCPUSheaves.name
     case .destroyCPUSheaves: DestroyCPUSheaves.name
+    case .slobAlloc: SlobAlloc.name
+    case .slobFree: SlobFree.name
+    case .slobObject: SlobObject.name
     case .vmalloc: Vmalloc.name
     case .getVMArea: GetVMArea.name
     case .allocVmapArea: AllocVmapArea.name

@@ -17,6 +17,7 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case call_rcu, synchronize_rcu, tick_nohz_handler, rcu_core
   case kvfree_call_rcu, kfree_rcu_monitor, kfree_rcu_work, fill_page_cache_func
   case kmem_cache_shrink, kmem_cache_create, kmem_cache_destroy
+  case slob_alloc, slob_free
   case __cache_alloc, cache_alloc_refill, ____cache_alloc_node, fallback_alloc, cache_grow_begin
   case slabs_destroy, kmem_rcu_free, cache_flusharray, free_block, __drain_alien_cache
   case cache_reap, drain_array, drain_freelist, do_drain, drain_cpu_caches

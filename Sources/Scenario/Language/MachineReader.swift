@@ -125,8 +125,6 @@ struct MachineReader {
       findings.add(
         .kernel, "Linux \(version.name) has no \(name.uppercased())", at: tree.span,
         label: "it has: \(names)")
-    } else if kind == .slob {
-      findings.add(.notYet, "this version has no SLOB yet", at: tree.span, label: "write `slab`")
     }
     return kind
   }

@@ -42,6 +42,9 @@ package enum Kfree: Path {
     _ address: Address, _ owner: AddressOwner, _ world: inout World, _ cpu: CPUID
   ) -> Step {
     guard case .large(let order) = owner else {
+      if world.slab.slobPlace(of: address) != nil {
+        return ask(.call(.slobObject(.free(address))), then: .done)
+      }
       world.complainBadFree(address, owner, on: cpu)
       return .return()
     }
@@ -73,8 +76,7 @@ package enum KmemCacheFree: Path {
     case .fast(let address, let cache):
       let owner = world.slab.owner(of: address)
       guard case .object(let slab, let index) = owner else {
-        world.complainBadFree(address, owner, on: cpu)
-        return .return()
+        return freeOther(address, owner, cache, &world, cpu)
       }
       let own = world.slab.slabs[slab].cacheID
       if own != cache { complainWrongCache(cache, own, &world, cpu) }
@@ -85,6 +87,27 @@ package enum KmemCacheFree: Path {
       return ask(slow, then: .done)
     case .done: return .return()
     }
+  }
+
+  /// What SLOB gave: a block of a page, or pages.
+  private mutating func freeOther(
+    _ address: Address, _ owner: AddressOwner, _ cache: CacheID, _ world: inout World,
+    _ cpu: CPUID
+  ) -> Step {
+    world.trace(
+      .kmemCacheFree, on: cpu, a: address.raw,
+      b: TraceNames.index(of: world.slab.caches[cache].name))
+    if case .large(let order) = owner, world.slab.settings.kind == .slob {
+      let pages = world.architecture.pfn(of: address)
+      world.slab.setLarge(pages, nil)
+      return ask(.call(.freePages(.start(pages, order))), then: .done)
+    }
+    guard world.slab.slobPlace(of: address) != nil else {
+      world.complainBadFree(address, owner, on: cpu)
+      return .return()
+    }
+    let free = SlobObject.freeOf(address, cache: UInt16(cache.index))
+    return ask(.call(.slobObject(free)), then: .done)
   }
 
   private func complainWrongCache(

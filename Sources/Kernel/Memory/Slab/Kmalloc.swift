@@ -20,7 +20,7 @@ package enum Kmalloc: Path {
     switch self {
     case .start(let size, let gfp, let node):
       guard size > 0 else { return .return(.address(.zeroSize)) }
-      guard Int(size) <= world.slab.classes.cacheMax else {
+      guard Int(size) <= world.slab.classesMax else {
         return ask(.call(.kmallocLarge(.start(size: size, gfp: gfp, node: node))), then: .large)
       }
       if gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
@@ -89,6 +89,9 @@ package enum Kmalloc: Path {
 package enum KmallocLarge: Path {
   case start(size: UInt32, gfp: GFPFlags, node: NodeID)
   case given(size: UInt32, gfp: GFPFlags, node: NodeID)
+  /// SLOB gave a block of it.
+  case block(size: UInt32, gfp: GFPFlags, node: NodeID)
+  case zeroed(Address)
 
   package static var name: PathName { .kmalloc_large }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
@@ -101,6 +104,13 @@ package enum KmallocLarge: Path {
       return ask(
         .call(.allocPages(.start(order: order, gfp: gfp, node: node))),
         then: .given(size: size, gfp: gfp, node: node))
+    case .block(let size, let gfp, let node):
+      let given = Int(size) + SlobRequest.headerBytes
+      world.traceAllocation(
+        .kmalloc, reply.address, asked: Int(size), given: given, gfp, node, on: cpu)
+      guard gfp.contains(.zero), reply.address != .null else { return .return(reply) }
+      return ask(.work(.zeroLine, times: Int32((given + 63) / 64)), then: .zeroed(reply.address))
+    case .zeroed(let object): return .return(.address(object))
     case .given(let size, let gfp, let node):
       let order = Order.holding(bytes: Int(size), pageSize: world.architecture.pageSize)
       var object = Address.null

@@ -64,12 +64,14 @@ extension SlabAllocator {
       requested: align, objectSize: objectSize, flags: flags, cacheLine: cacheLine)
     let id = CacheID(names.count)
     let sizing =
-      settings.kind == .slab
-      ? sizeArrays(
-        id, objectSize: objectSize, align: aligned, flags: flags, cacheLine: cacheLine)
-      : SlabSizing(
-        objectSize: objectSize, align: aligned, flags: flags, sheaf: sheaf, cpuCount: cpuCount,
-        rules: rules)
+      settings.kind == .slob
+      ? slobSizing(objectSize: objectSize, align: aligned, flags: flags)
+      : settings.kind == .slab
+        ? sizeArrays(
+          id, objectSize: objectSize, align: aligned, flags: flags, cacheLine: cacheLine)
+        : SlabSizing(
+          objectSize: objectSize, align: aligned, flags: flags, sheaf: sheaf, cpuCount: cpuCount,
+          rules: rules)
     guard let sizing else { return nil }
     names.append(name)
     if id.index == caches.count {

@@ -8,6 +8,7 @@ extension SlabAllocator {
   @discardableResult
   package func checkInvariants() throws(BrokenInvariant) -> Int {
     // Where a slab was met: 0 nowhere yet, else one of the three places.
+    if settings.kind == .slob { try slob.checkInvariants() }
     var met = Buffer<UInt8>(max(slabsUsed, 1), 0)
     var counted = 0
     for cache in names.indices.map({ CacheID($0) }) where layouts[cache.index].cpus >= 0 {

@@ -90,7 +90,7 @@ extension SlabAllocator {
     let page = Int(truncatingIfNeeded: offset &>> pageShift)
     guard address.raw >= directMap, page < owners.pageCount else { return .nothing }
     let owner = owners[page]
-    guard owner > 0 else {
+    guard owner > 0, settings.kind != .slob else {
       let isStart = address.raw & (1 &<< pageShift &- 1) == 0
       return owner < 0 && isStart ? .large(Order(Int(-owner) &- 1)) : .nothing
     }
@@ -115,7 +115,7 @@ extension SlabAllocator {
     switch owner(of: address) {
     case .object(let slab, _): caches[slabs[slab].cacheID].sizing.objectSize
     case .large(let order): 1 << (Int(pageShift) + order.index)
-    case .inside, .nothing: 0
+    case .inside, .nothing: settings.kind == .slob ? slobSize(of: address) : 0
     }
   }
 

@@ -94,6 +94,11 @@ package struct SlabAllocator: ~Copyable {
   /// The lock bits of slabs by their numbers, and the name they share; to 3.1.
   var slabLocks: Buffer<LockID>
   var slabLockName: Int32
+  /// All that SLOB has, and the one lock that guards it. Kernel: `slob_lock`.
+  package internal(set) var slob: SlobPages
+  let slobLock: LockID
+  /// The largest kmalloc that a class serves; 0 in SLOB, which has none.
+  let classesMax: Int
 
   /// An allocator whose kmalloc caches exist, for the pages of `pages`.
   init(
@@ -110,14 +115,16 @@ package struct SlabAllocator: ~Copyable {
         isFreelistRandom: boot.config.slabFreelistRandom, debug: boot.config.slabDebug,
         hasRandomCopies: boot.config.randomKmallocCaches && boot.version.slab.hasRandomCaches),
       seed: boot.seed, mutex: locks.make(.slabMutex, name: "slab_mutex", lines: &lines),
-      flushLock: locks.make(.slubFlush, name: "flush_lock", lines: &lines))
+      flushLock: locks.make(.slubFlush, name: "flush_lock", lines: &lines),
+      slobLock: boot.config.slab == .slob
+        ? locks.make(.slobLock, name: "slob_lock", lines: &lines) : .none)
   }
 
   /// `cpuCount` is the number of present CPUs; `memoryNodes` says of each node if it has memory.
   init(
     cpuCount: Int, memoryNodes: [Bool], pageCount: Int, architecture: Architecture,
     rules: SlabRules, settings: Settings, seed: UInt64, mutex: LockID = .none,
-    flushLock: LockID = .none
+    flushLock: LockID = .none, slobLock: LockID = .none
   ) {
     (self.cpuCount, nodeCount, self.rules) = (cpuCount, memoryNodes.count, rules)
     (self.settings, self.seed) = (settings, seed)
@@ -126,7 +133,8 @@ package struct SlabAllocator: ~Copyable {
     case .slub where rules.isFastPathLockless:
       (allocWork, freeWork) = (.slubAllocFast, .slubFreeFast)
     case .slub: (allocWork, freeWork) = (.slubAllocMasked, .slubFreeMasked)
-    case .slab, .slob: (allocWork, freeWork) = (.slabAllocFast, .slabFreeFast)
+    case .slab: (allocWork, freeWork) = (.slabAllocFast, .slabFreeFast)
+    case .slob: (allocWork, freeWork) = (.kmallocLookup, .kmallocLookup)
     }
     (unusedCPUs, unusedNodes) = ([], [])
     reallocations = Pool(capacity: 4, blank: .blank)
@@ -134,10 +142,13 @@ package struct SlabAllocator: ~Copyable {
     bulk = BulkCalls()
     slabLocks = Buffer(0, .none)
     slabLockName = -1
+    slob = SlobPages(listCount: rules.slobLists)
+    self.slobLock = slobLock
     self.memoryNodes = Buffer(memoryNodes.count, 0)
     classes = KmallocClasses(
       minimum: KmallocClasses.minimum(architecture, settings.kind), kind: settings.kind,
       rules: rules)
+    classesMax = settings.kind == .slob ? 0 : classes.cacheMax
     directMap = architecture.directMap.raw
     pageShift = UInt64(architecture.pageShift)
     let sizing = SlabSizing(objectSize: 8, align: 8, cpuCount: cpuCount, rules: rules)!
@@ -176,6 +187,8 @@ package struct SlabAllocator: ~Copyable {
     bulk = other.bulk.clone()
     slabLocks = other.slabLocks.clone()
     slabLockName = other.slabLockName
+    slob = other.slob.clone()
+    (slobLock, classesMax) = (other.slobLock, other.classesMax)
     memoryNodes = other.memoryNodes.clone()
     (directMap, pageShift) = (other.directMap, other.pageShift)
     (cpuCount, nodeCount) = (other.cpuCount, other.nodeCount)
