@@ -98,6 +98,13 @@ package enum KmallocLarge: Path {
     switch self {
     case .start(let size, let asked, let node):
       var gfp = asked.flags
+      let header = SlobRequest.headerBytes
+      if world.slab.settings.kind == .slob, Int(size) < world.architecture.pageSize - header {
+        if gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
+        return ask(
+          .call(.slobObject(.kmalloc(size: size, gfp: gfp, node: node))),
+          then: .block(size: size, gfp: gfp, node: node))
+      }
       if !gfp.isDisjoint(with: .slabBug) { gfp = world.fixSlabFlags(gfp, on: cpu) }
       gfp.insert(.comp)
       let order = Order.holding(bytes: Int(size), pageSize: world.architecture.pageSize)
