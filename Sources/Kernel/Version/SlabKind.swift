@@ -18,5 +18,5 @@ package enum SlabKind: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   package var name: String { "\(self)" }
 
   /// Those whose paths are emulated; the sizes of the others are known.
-  package static let emulated: Set = [.slub, .slab]
+  package static let emulated: Set = [.slub, .slab, .slob]
 }

@@ -71,8 +71,6 @@ struct OperationListRun {
     for figure in operation.figures {
       printed.insert(figure.key)
       let isCore = figure.isCore && (isFirm || figure.key == "result.held")
-      // SLOB's pages are shared by all callers: only the counts of objects are firm.
-      guard list.guest.slab != .slob || figure.key == "result.held" else { continue }
       guard isCore || comparesAll && answers[figure.key] != nil else { continue }
       let emulated = answers[figure.key] ?? absent(figure.key)
       var difference = FigureDifference(
@@ -87,7 +85,7 @@ struct OperationListRun {
         agreement.compareVarying(difference, isInRange: Self.isInRange(emulated, values))
       }
     }
-    guard list.recordsPageEvents, isFirm, list.guest.slab != .slob else { return }
+    guard list.recordsPageEvents, isFirm else { return }
     // A count that the recording does not print was nothing there.
     for (key, count) in answers.sorted(by: { $0.key < $1.key })
     where key.hasPrefix("ev.page_") && !printed.contains(key) && count != "0" {

@@ -94,17 +94,19 @@ package enum KmemCacheFree: Path {
     _ address: Address, _ owner: AddressOwner, _ cache: CacheID, _ world: inout World,
     _ cpu: CPUID
   ) -> Step {
+    let isLarge = if case .large = owner { true } else { false }
+    let isSlob = world.slab.settings.kind == .slob
+    guard isSlob, isLarge || world.slab.slobPlace(of: address) != nil else {
+      world.complainBadFree(address, owner, on: cpu)
+      return .return()
+    }
     world.trace(
       .kmemCacheFree, on: cpu, a: address.raw,
       b: TraceNames.index(of: world.slab.caches[cache].name))
-    if case .large(let order) = owner, world.slab.settings.kind == .slob {
+    if case .large(let order) = owner {
       let pages = world.architecture.pfn(of: address)
       world.slab.setLarge(pages, nil)
       return ask(.call(.freePages(.start(pages, order))), then: .done)
-    }
-    guard world.slab.slobPlace(of: address) != nil else {
-      world.complainBadFree(address, owner, on: cpu)
-      return .return()
     }
     let free = SlobObject.freeOf(address, cache: UInt16(cache.index))
     return ask(.call(.slobObject(free)), then: .done)

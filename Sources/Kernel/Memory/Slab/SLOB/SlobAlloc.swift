@@ -135,17 +135,17 @@ package enum SlobObject: Path {
       world.slab.setLarge(reply.pfn, order)
       return .return(.address(world.architecture.address(of: reply.pfn)))
     case .free(let address):
-      guard let (page, unit) = world.slab.slobPlace(of: address - SlobRequest.headerBytes),
+      guard let (page, unit) = world.slab.slobPlace(of: address + -SlobRequest.headerBytes),
         world.slab.slob.takenUnits(page, unit) > 0
       else {
         world.complainSlobFree(address, on: cpu)
         return .return()
       }
-      let bytes = UInt16(world.slab.slob.header(page, unit))
+      let bytes = UInt16(clamping: world.slab.slob.header(page, unit))
       return ask(
-        .call(.slobFree(.start(address - SlobRequest.headerBytes, bytes: bytes))), then: .done)
+        .call(.slobFree(.start(address + -SlobRequest.headerBytes, bytes: bytes))), then: .done)
     case .freeOf(let address, let cache):
-      let bytes = UInt16(world.slab.caches[CacheID(Int(cache))].sizing.size)
+      let bytes = UInt16(clamping: world.slab.caches[CacheID(Int(cache))].sizing.size)
       return ask(.call(.slobFree(.start(address, bytes: bytes))), then: .done)
     case .done: return .return()
     }
@@ -194,10 +194,10 @@ extension SlabAllocator {
 
   /// What kmalloc gave at an address may hold. Kernel: `ksize()` (mm/slob.c, 6.1).
   func slobSize(of address: Address) -> Int {
-    guard let (page, unit) = slobPlace(of: address - SlobRequest.headerBytes),
+    guard let (page, unit) = slobPlace(of: address + -SlobRequest.headerBytes),
       slob.takenUnits(page, unit) > 0
     else { return 0 }
-    let bytes = slob.header(page, unit) - SlobRequest.headerBytes
+    let bytes = max(slob.header(page, unit) - SlobRequest.headerBytes, 0)
     return SlobPages.units(bytes) * SlobPages.unitBytes
   }
 

@@ -51,12 +51,12 @@ package struct SlobPages: ~Copyable {
   }
 
   private(set) var all: Pool<Page>
-  private var lists: Buffer<List>
+  var lists: Buffer<List>
   let listCount: Int
   /// The pages' own memory, as far as free blocks use it, and the units of what is allocated at each
   /// place; 0: nothing begins there.
   private var units: Buffer<Int16>
-  private var taken: Buffer<UInt16>
+  var taken: Buffer<UInt16>
 
   init(listCount: Int) {
     self.listCount = listCount
@@ -88,14 +88,14 @@ package struct SlobPages: ~Copyable {
 
   // MARK: Free blocks, as the page has them written
 
-  @inline(__always) private func place(_ page: ID<Page>, _ unit: Int) -> Int {
+  @inline(__always) func place(_ page: ID<Page>, _ unit: Int) -> Int {
     page.index * SlobPages.pageUnits + unit
   }
-  private func size(_ page: ID<Page>, _ unit: Int) -> Int {
+  func size(_ page: ID<Page>, _ unit: Int) -> Int {
     max(Int(units[place(page, unit)]), 1)
   }
   /// The next free block; the end of the page after the last.
-  private func next(_ page: ID<Page>, _ unit: Int) -> Int {
+  func next(_ page: ID<Page>, _ unit: Int) -> Int {
     let first = Int(units[place(page, unit)])
     return first < 0 ? -first : Int(units[place(page, unit) + 1])
   }
@@ -279,79 +279,5 @@ package struct SlobPages: ~Copyable {
     (all[last].next, all[first].previous) = (first, last)
     (all[page].previous, all[previous].next) = (.none, .none)
     (lists[list].first, lists[list].last) = (page, previous)
-  }
-
-  // MARK: Invariants
-
-  /// Walks all pages and lists. Complexity: O(pages * units).
-  func checkInvariants() throws(BrokenInvariant) {
-    try all.checkInvariants("SLOB pages")
-    var listed = 0
-    for list in 0..<3 {
-      var (page, previous, count) = (lists[list].first, ID<Page>.none, 0)
-      while !page.isNone {
-        try ensure(
-          Int(all[page].list) == list && all[page].previous == previous && all[page].free > 0,
-          "slob: a page is on a list that is not its own")
-        try checkPage(page)
-        (previous, page, count) = (page, all[page].next, count + 1)
-        try ensure(count <= all.liveCount, "slob: a list leads nowhere")
-      }
-      try ensure(
-        lists[list].last == previous && Int(lists[list].count) == count, "slob: a list lost count")
-      listed += count
-    }
-    try ensure(listed <= all.liveCount, "slob: a page is on two lists")
-  }
-
-  private func checkPage(_ page: ID<Page>) throws(BrokenInvariant) {
-    var (here, free) = (Int(all[page].first), 0)
-    while here < SlobPages.pageUnits {
-      free += size(page, here)
-      let behind = next(page, here)
-      try ensure(
-        behind > here + size(page, here) || behind == SlobPages.pageUnits,
-        "slob: two free blocks touch or overlap")
-      try ensure(behind <= SlobPages.pageUnits, "slob: a free block leads out of its page")
-      here = behind
-    }
-    try ensure(free == Int(all[page].free), "slob: a page miscounts its free units")
-    let used = (0..<SlobPages.pageUnits).reduce(0) { $0 + Int(taken[place(page, $1)]) }
-    try ensure(used + free == SlobPages.pageUnits, "slob: units of a page are lost or doubled")
-  }
-}
-
-/// What is asked of SLOB. 8 bytes.
-package struct SlobRequest: BitwiseCopyable {
-  var gfp: GFPFlags
-  /// The block's size, with the header of kmalloc. Unit: bytes.
-  private var size: UInt16
-  var node: NodeID
-  /// The alignment as a power of two in bits 0 to 4; bit 7: it is kmalloc's.
-  private var shape: UInt8
-
-  /// What kmalloc puts in front. Kernel: `ARCH_KMALLOC_MINALIGN` of x86-64. Unit: bytes.
-  static let headerBytes = 8
-
-  /// A kmalloc of `bytes`. Kernel: `__do_kmalloc_node()` (mm/slob.c; 5.3, 5.4).
-  init(kmalloc bytes: Int, gfp: GFPFlags, node: NodeID, rules: SlabRules) {
-    let isAligned = rules.kmallocAlignment != .minimum && bytes & (bytes - 1) == 0
-    self.init(
-      bytes: bytes + SlobRequest.headerBytes, align: isAligned ? max(bytes, 8) : 8,
-      isKmalloc: true, gfp: gfp, node: node)
-  }
-  init(bytes: Int, align: Int, isKmalloc: Bool, gfp: GFPFlags, node: NodeID) {
-    (self.gfp, self.node, size) = (gfp, node, UInt16(bytes))
-    shape = UInt8(align.trailingZeroBitCount) | (isKmalloc ? 0x80 : 0)
-  }
-
-  var bytes: Int { Int(size) }
-  var isKmalloc: Bool { shape & 0x80 != 0 }
-
-  /// Units between a place and the first behind it that is aligned, the header not counted.
-  func gap(at unit: Int) -> Int {
-    let align = 1 << Int(shape & 0x1F)
-    let start = unit * SlobPages.unitBytes + (isKmalloc ? SlobRequest.headerBytes : 0)
-    return (roundUp(start, to: align) - start) / SlobPages.unitBytes
   }
 }
