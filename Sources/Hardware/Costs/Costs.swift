@@ -16,6 +16,14 @@ public struct Costs: Sendable {
   public subscript(kind: Work) -> Duration { work[Int(kind.rawValue)] }
   public subscript(kind: Primitive) -> Duration { primitives[Int(kind.rawValue)] }
 
+  /// The same costs, one of their prices times `factor`: for calibration.
+  public func scaling(_ kind: Work, by factor: Double) -> Costs {
+    var work = work
+    let price = Double(work[Int(kind.rawValue)].picoseconds) * factor
+    work[Int(kind.rawValue)] = Duration(picoseconds: UInt64(price.rounded()))
+    return Costs(name: name, work: work, primitives: primitives)
+  }
+
   /// The work's prices as the engine keeps them: indexed by `Work.rawValue`.
   public func workTable() -> Buffer<Duration> {
     var table = Buffer<Duration>(work.count, .zero)

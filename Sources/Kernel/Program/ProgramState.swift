@@ -45,7 +45,7 @@ package struct ProgramState: ~Copyable {
     static let depthMax = 4
     var place: Int32 = 0
     var slotBase: Int32 = 0
-    var picked: Int32 = 0
+    var picked: Int32 = -1
     /// The slot that its call fills, before the turn `visibleFrom`.
     var filling: Int32 = -1
     var visibleFrom: UInt64 = 0

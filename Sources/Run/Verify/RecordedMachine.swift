@@ -18,6 +18,12 @@ package struct RecordedMachine: Sendable, Equatable {
   /// Their memory, for recordings that do not say. Unit: bytes.
   package static let guestMemory: UInt64 = 3 << 30
 
+  /// Nodes of CPUs in a ring.
+  package init(nodes: [[Int]], memory: UInt64) {
+    (self.nodes, self.memory) = (nodes, memory)
+    distances = RecordedMachine.ring(nodes.count)
+  }
+
   package init(_ guest: RecordedGuest) {
     (nodes, memory) = (guest.nodes, guest.memory)
     distances = RecordedMachine.ring(guest.nodes.count)

@@ -1,0 +1,68 @@
+import Run
+
+/// A published table beside its prediction: as text, and as a section of docs/FIDELITY.md.
+package enum CycleText {
+  package static func render(_ prediction: CyclePrediction) -> String {
+    var parts = prediction.series.map(table)
+    parts.append(TextLayout.table(heads, prediction.series.map(cells), left: [0, 4]))
+    for series in prediction.series {
+      guard let reason = series.worst.flatMap({ prediction.reason($0, in: series) }) else { continue }
+      parts.append(
+        TextLayout.wrapped("worst of \(series.series.name): \(reason)", indent: 2) + "\n")
+    }
+    if !prediction.leftOut.isEmpty {
+      parts.append("left out: \(prediction.leftOut.joined(separator: ", "))\n")
+    }
+    return parts.joined(separator: "\n")
+  }
+
+  private static func table(_ series: CyclePrediction.Series) -> String {
+    let rows = series.rows.map { row in
+      [
+        "\(row.published.x)", row.published.figure, whole(row.published.value),
+        whole(row.predicted), row.isCalibrated ? "set" : percent(row.error),
+      ]
+    }
+    let known = series.series
+    return "\(known.name): Linux \(known.kernel), \(known.slab.name); cycles\n"
+      + TextLayout.table(["x", "figure", "published", "kmemu", "off"], rows, left: [1])
+  }
+
+  /// Series, their errors, what set the prices and why the worst figure is off.
+  package static func markdown(_ predictions: [CyclePrediction]) -> String {
+    let heads = heads + ["reason of the worst", "prices set by"]
+    var text = "| " + heads.joined(separator: " | ") + " |\n|---|---:|---:|---:|---|---|---|\n"
+    for prediction in predictions {
+      for series in prediction.series {
+        let reason = series.worst.flatMap { prediction.reason($0, in: series) } ?? ""
+        let row = cells(series) + [reason, setBy(series)]
+        text += "| " + row.joined(separator: " | ") + " |\n"
+      }
+    }
+    return text
+  }
+
+  private static let heads = ["series", "predicted", "median off", "worst", "where"]
+
+  private static func cells(_ series: CyclePrediction.Series) -> [String] {
+    let worst = series.worst
+    return [
+      series.series.name, "\(series.rows.filter { !$0.isCalibrated }.count)",
+      series.medianError.map { percent($0, signed: false) } ?? "-",
+      worst.map { percent($0.error) } ?? "-",
+      worst.map { "\($0.published.x) \($0.published.figure)" } ?? "",
+    ]
+  }
+
+  private static func setBy(_ series: CyclePrediction.Series) -> String {
+    series.rows.contains(where: \.isCalibrated)
+      ? series.fit.by.joined(separator: ", ") : "another series of its machine"
+  }
+
+  private static func whole(_ value: Double) -> String { "\(Int(value.rounded()))" }
+
+  private static func percent(_ share: Double, signed: Bool = true) -> String {
+    let value = Int((share * 100).rounded())
+    return (signed && value > 0 ? "+" : "") + "\(value) %"
+  }
+}
