@@ -55,8 +55,10 @@ package enum CycleText {
   }
 
   private static func setBy(_ series: CyclePrediction.Series) -> String {
-    series.rows.contains(where: \.isCalibrated)
-      ? series.fit.by.joined(separator: ", ") : "another series of its machine"
+    let own = series.rows.filter(\.isCalibrated)
+    return own.isEmpty
+      ? "another series of its machine"
+      : own.map { "\($0.published.x) \($0.published.figure)" }.joined(separator: ", ")
   }
 
   private static func whole(_ value: Double) -> String { "\(Int(value.rounded()))" }

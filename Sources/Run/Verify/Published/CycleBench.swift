@@ -36,7 +36,7 @@ struct CycleBench {
     case "free": picoseconds = test.allocateThenFree(size: row.x, count: series.objects).free
     case "alloc_free_pair": picoseconds = test.pair(size: row.x, count: Self.pairs)
     case "alloc_free_cost_per_object":
-      let api: SlabTest.API = series.name == "bulk-api" ? .bulk : .cache
+      let api: SlabTest.API = series.isBulk ? .bulk : .oneByOne
       picoseconds = test.batches(of: row.x, api, rounds: Self.rounds)
     default: return nil
     }
@@ -52,26 +52,32 @@ struct CycleBench {
       config: config)
   }
 
-  /// Sets the factors one after the other; each figure is linear in its own, and does not depend
-  /// on those that are set later.
-  func fit(to rows: [PublishedTable.Row]) -> CostFit {
-    var fit = CostFit()
-    func set(_ factor: WritableKeyPath<CostFit, Double>, _ candidates: [(Int, String)]) {
-      for (x, figure) in candidates {
+  /// Sets the factors that no series of the machine has set yet, one after the other; each figure
+  /// is linear in its own, and does not depend on those that are set later.
+  func fit(_ fit: CostFit, to rows: [PublishedTable.Row]) -> CostFit {
+    var fit = fit
+    func set(_ factors: [WritableKeyPath<CostFit, Double?>], _ candidates: [(Int, String)]) {
+      let open = factors.filter { fit[keyPath: $0] == nil }
+      for (x, figure) in candidates where !open.isEmpty {
         guard let row = rows.first(where: { $0.x == x && $0.figure.hasPrefix(figure) }),
           let one = cycles(row, fit)
         else { continue }
         var twice = fit
-        twice[keyPath: factor] = 2
+        for factor in open { twice[keyPath: factor] = 2 }
         guard let two = cycles(row, twice), two > one else { continue }
-        fit[keyPath: factor] = max(1 + (row.value - one) / (two - one), 0.05)
+        for factor in open {
+          fit[keyPath: factor] = max(1 + (row.value - one) / (two - one), 0.05)
+        }
         fit.by.append(CostFit.name(row))
         return
       }
     }
-    set(\.fast, [(8, "alloc_free_pair"), (8, "alloc_x"), (8, "alloc_free_cost_per_object")])
-    set(\.slow, [(256, "alloc_x"), (250, "alloc_free_cost_per_object")])
-    set(\.slowFree, [(256, "free_x")])
+    let perObject = "alloc_free_cost_per_object"
+    if series.isBulk { set([\.bulk], [(16, perObject)]) }
+    set([\.fast], [(8, "alloc_free_pair"), (8, "alloc_x"), (1, perObject)])
+    set([\.slow], [(256, "alloc_x")])
+    set([\.slowFree], [(256, "free_x")])
+    set([\.slow, \.slowFree], [(250, perObject)])
     return fit
   }
 }

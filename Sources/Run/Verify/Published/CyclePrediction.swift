@@ -50,17 +50,14 @@ package struct CyclePrediction: Sendable, Equatable {
       }
       let rows = table.rows.filter { $0.series == name }
       let bench = try CycleBench(known, file: table.file)
-      let isFirst = fits[known.machine] == nil
-      let fit = fits[known.machine] ?? bench.fit(to: rows)
+      let fit = bench.fit(fits[known.machine] ?? CostFit(), to: rows)
       fits[known.machine] = fit
       series.append(
         Series(
           series: known, fit: fit,
           rows: rows.compactMap { row in
             bench.cycles(row, fit).map {
-              Row(
-                published: row, predicted: $0,
-                isCalibrated: isFirst && fit.isCalibrated(on: row))
+              Row(published: row, predicted: $0, isCalibrated: fit.isCalibrated(on: row))
             }
           }))
     }
@@ -78,6 +75,9 @@ extension CyclePrediction {
     let rules = KernelVersion(named: series.series.kernel)?.slab
     let cacheMax = rules?.kmallocCacheMax(series.series.slab) ?? 0
     let size = row.published.x
+    if series.series.isBulk, size < 8 {
+      return "local_irq_save() and restore, 37 cycles by the same source: they cost nothing here"
+    }
     if row.published.figure == "alloc_free_cost_per_object" {
       return "where a batch ends in its slab: slow paths have one price each, whatever they find"
     }
@@ -98,19 +98,21 @@ extension CyclePrediction {
   }
 }
 
-/// Factors on the prices of the cost file, and what each was set by.
+/// Factors on the prices of the cost file, and what each was set by; nil: not set, so 1.
 ///
-/// A price is a factor times that of the bundled file, by kind: the fast paths; the slow paths and
-/// the page allocator behind an allocation; what a free beyond the own slab costs.
+/// A price is a factor times that of the bundled file, by kind: the fast paths; an object of a bulk
+/// call; the slow paths and the page allocator behind an allocation; what a free beyond the own
+/// slab costs.
 package struct CostFit: Sendable, Equatable {
-  package var fast = 1.0
-  package var slow = 1.0
-  package var slowFree = 1.0
-  /// The figures that they were set by: `8 alloc_free_pair`.
+  package var fast: Double?
+  package var bulk: Double?
+  package var slow: Double?
+  package var slowFree: Double?
+  /// The figures that they were set by: `Brouer-before 8 alloc_free_pair`.
   package var by: [String] = []
 
   func isCalibrated(on row: PublishedTable.Row) -> Bool { by.contains(Self.name(row)) }
-  static func name(_ row: PublishedTable.Row) -> String { "\(row.x) \(row.figure)" }
+  static func name(_ row: PublishedTable.Row) -> String { "\(row.series) \(row.x) \(row.figure)" }
 
   /// The prices of `costs` times the factors of their kinds.
   func applied(to costs: Costs) -> Costs {
@@ -118,11 +120,12 @@ package struct CostFit: Sendable, Equatable {
     for work in Work.allCases {
       let factor =
         switch work {
-        case .slubAllocFast, .slubFreeFast, .kmallocLookup: fast
+        case .slubAllocFast, .slubFreeFast, .slabAllocFast, .slabFreeFast, .kmallocLookup: fast
+        case .slubBulkObject: bulk
         case .slubFreeSlow: slowFree
         default: slow
         }
-      costs = costs.scaling(work, by: factor)
+      costs = costs.scaling(work, by: factor ?? 1)
     }
     return costs
   }

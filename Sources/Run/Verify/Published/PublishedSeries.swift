@@ -17,6 +17,8 @@ package struct PublishedSeries: Sendable, Equatable {
   /// Objects allocated before the first is freed.
   package var objects: Int
 
+  var isBulk: Bool { name == "bulk-api" }
+
   /// CPUs of each of these machines, as far as known: they decide the order of slabs.
   static let cpuCount = 8
 
@@ -27,7 +29,7 @@ package struct PublishedSeries: Sendable, Equatable {
     PublishedSeries("Lameter-before(preempt)", "3.18", machine: "Lameter, before"),
     PublishedSeries("Lameter-after", "4.0", machine: "Lameter"),
     PublishedSeries("Garnier-SLUB-4.6", "4.6", machine: "Garnier"),
-    //PublishedSeries("Garnier-SLAB-4.6", "4.6", slab: .slab, machine: "Garnier"),
+    PublishedSeries("Garnier-SLAB-4.6", "4.6", slab: .slab, machine: "Garnier"),
     PublishedSeries("JoonsooKim-SLUB-4.6(50 reps)", "4.6", machine: "Kim", objects: 100_000),
     PublishedSeries("fallback-one-at-a-time", "4.3", machine: "i7-4790K"),
     PublishedSeries("bulk-api", "4.3", machine: "i7-4790K"),

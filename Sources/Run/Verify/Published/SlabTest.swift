@@ -8,8 +8,8 @@ import Simulation
 /// and frees one object N times. slab_bulk_test01 allocates a batch and frees it, again and again.
 /// The machine is fresh but for one object of the class, as after the module was loaded.
 struct SlabTest: ~Copyable {
-  /// What is called: kmalloc and kfree, a cache's functions one by one, or its bulk functions.
-  enum API { case kmalloc, cache, bulk }
+  /// What slab_bulk_test01 calls: a cache's functions one by one, or its bulk functions.
+  enum API { case oneByOne, bulk }
 
   private var machine: Machine
   private var cache = CacheID.none
@@ -46,12 +46,25 @@ struct SlabTest: ~Copyable {
     var total = 0.0
     // The first round finds a machine without slabs of the cache, the second has them in place.
     for round in 0..<rounds + 2 {
-      let allocate = Frame.kmemCacheAlloc(.start(cache: cache, gfp: .kernel, node: .any))
-      let (allocating, objects) = time(Array(repeating: allocate, count: batch))
-      let (freeing, _) = time(objects.map { .kmemCacheFree(.start(cache, $0.address)) })
-      if round > 1 { total += allocating + freeing }
+      let length = api == .bulk ? bulkRound(batch) : singleRound(batch)
+      if round > 1 { total += length }
     }
     return total / Double(rounds * batch)
+  }
+
+  private mutating func singleRound(_ batch: Int) -> Double {
+    let allocate = Frame.kmemCacheAlloc(.start(cache: cache, gfp: .kernel, node: .any))
+    let (allocating, objects) = time(Array(repeating: allocate, count: batch))
+    let (freeing, _) = time(objects.map { .kmemCacheFree(.start(cache, $0.address)) })
+    return allocating + freeing
+  }
+
+  private mutating func bulkRound(_ batch: Int) -> Double {
+    let (allocate, id) = machine.world.bulkAllocation(cache, count: batch, gfp: .kernel)
+    let (allocating, _) = time([allocate])
+    let objects = machine.world.closeBulk(id)
+    let (freeing, _) = time([machine.world.bulkFree(cache, objects)])
+    return allocating + freeing
   }
 
   /// Makes the calls in a task. Returns: picoseconds, without what the task itself costs.
