@@ -6,7 +6,8 @@ import Simulation
 /// Kernel: `__schedule()`, `try_to_wake_up()` (kernel/sched/core.c, 6.12), with a first in, first
 /// out run queue a CPU. A woken kthread is the next to run, but the running task keeps the CPU to
 /// the end of its slice, as EEVDF's RUN_TO_PARITY has it (recorded: groundtruth vmalloc_threshold,
-/// where a vfree that starts a drain is over before the drain begins).
+/// where a vfree that starts a drain is over before the drain begins). Up to 6.5 it gets the CPU at
+/// once, as with CFS (recorded: the same list on 6.1, where the drain comes in between).
 /// Not modelled: fairness beyond turns of `sliceLength`, migration, priorities.
 extension Machine {
   /// How long a task runs while others wait. Kernel: `base_slice_ns` of EEVDF, rounded to ticks.
@@ -258,7 +259,13 @@ extension Machine {
   mutating func noteReschedule(on cpu: CPUID) {
     let first = world.cpus[cpu].runFirst
     guard !first.isNone, !world.cpus[cpu].current.isNone else { return }
-    push(.sliceEnd(cpu), at: now + Machine.sliceLength)
+    push(.sliceEnd(cpu), at: now + graceOfRunning(before: first))
+  }
+
+  /// How long the running task keeps its CPU when another has been made ready there.
+  private func graceOfRunning(before task: TaskID) -> Duration {
+    let preempts = world.version.scheduler.wakeUpPreempts && world.tasks.all[task].isKernelThread
+    return preempts ? .zero : Machine.sliceLength
   }
 
   private mutating func ready(_ task: TaskID, on cpu: CPUID) {
@@ -279,7 +286,7 @@ extension Machine {
       book(cpu, until: now)
       switchFromIdle(cpu)
     } else if !world.cpus[cpu].current.isNone {
-      push(.sliceEnd(cpu), at: now + Machine.sliceLength)
+      push(.sliceEnd(cpu), at: now + graceOfRunning(before: task))
     }
   }
 

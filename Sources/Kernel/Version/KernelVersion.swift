@@ -8,10 +8,14 @@ package struct KernelVersion: Sendable {
   package var slab: SlabRules
   package var pages: PageRules
   package var vmalloc: VmallocRules
+  package var scheduler: SchedulerRules
 
-  init(name: String, slab: SlabRules, pages: PageRules, vmalloc: VmallocRules) {
+  init(
+    name: String, slab: SlabRules, pages: PageRules, vmalloc: VmallocRules,
+    scheduler: SchedulerRules
+  ) {
     (self.name, rulesOf, self.slab) = (name, name, slab)
-    (self.pages, self.vmalloc) = (pages, vmalloc)
+    (self.pages, self.vmalloc, self.scheduler) = (pages, vmalloc, scheduler)
   }
 
   func successor(_ name: String, _ change: (inout Self) -> Void) -> Self {

@@ -19,5 +19,6 @@ extension KernelVersion {
       hasSlabDescriptor: true, hasObjectFreelist: false, checksNodeUnlocked: false,
       waitsForOwnNode: true, slobLists: 1,
       kfreeRCU: .none, kfreeRCUDelay: 20, kfreeRCUBlock: 510),
-    pages: PageRules(listTuning: .freeFactor), vmalloc: .v6_12)
+    pages: PageRules(listTuning: .freeFactor), vmalloc: .v6_12,
+    scheduler: SchedulerRules(wakeUpPreempts: true))
 }

@@ -81,15 +81,32 @@ package enum VerifyMarkdown {
     return file.agree == file.figures ? "\(file.figures)" : "**\(file.agree)/\(file.figures)**"
   }
 
-  /// What differs in each file: the operation that a list is not run for, or the figures, of which
-  /// `figuresMax` are written out.
+  /// What lists are not run for: a row for each machine and operation.
+  private static func refused(_ result: VerifyResult) -> [[String]] {
+    var found: [(folder: String, operation: String, names: [String])] = []
+    for file in result.files {
+      guard let operation = file.unsupported?.operation else { continue }
+      let folder = folder(file)
+      if let place = found.firstIndex(where: { $0.folder == folder && $0.operation == operation }) {
+        found[place].names.append(name(file))
+      } else {
+        found.append((folder, operation, [name(file)]))
+      }
+    }
+    return found.map { refused in
+      let lists =
+        refused.names.count > 2
+        ? "\(refused.names.count) lists" : refused.names.joined(separator: ", ")
+      return ["`\(refused.folder)` \(lists)", "not run: `\(refused.operation)`", "", ""]
+    }
+  }
+
+  /// The lists that are not run, then the figures that differ, of which `figuresMax` of each file
+  /// are written out.
   private static func differences(_ result: VerifyResult) -> String {
-    var rows: [[String]] = []
+    var rows = refused(result)
     for file in result.files {
       let place = "`\(VerifyText.shortName(file.file))`"
-      if let unsupported = file.unsupported {
-        rows.append([place, "not run: `\(unsupported.operation)`", "", ""])
-      }
       for difference in file.differences.prefix(figuresMax) {
         rows.append([
           "\(place):\(difference.line)", "`\(difference.key)`", difference.recorded,
