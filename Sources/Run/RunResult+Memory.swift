@@ -10,6 +10,7 @@ extension RunResult {
     for id in machine.world.slab.liveCaches {
       let cache = machine.world.slab.caches[id]
       let figures = machine.world.slab.figures(of: id)
+      let aliases = machine.world.slab.aliases(of: id)
       var stats: [String: UInt64] = [:]
       for stat in SlabStat.allCases {
         stats[stat.text] = machine.world.slab.count(stat, of: id)
@@ -24,7 +25,8 @@ extension RunResult {
           objects: figures.totalObjects.reduce(0, +), partial: figures.partial.reduce(0, +),
           isReclaimable: cache.flags.contains(.reclaimAccount), slabsByNode: figures.slabs,
           stats: stats, arrays: arrays(of: id, machine),
-          cpuSlabs: figures.cpuSlabs.reduce(0, +), flags: letters(cache.flags)))
+          cpuSlabs: figures.cpuSlabs.reduce(0, +),
+          flags: (aliases.isEmpty ? "" : "*") + letters(cache.flags), aliases: aliases))
     }
     return all
   }

@@ -102,9 +102,11 @@ package struct RunResult: Encodable, Sendable {
     }
     /// Slabs that CPUs have, on lists too.
     package var cpuSlabs = 0
-    /// The letters of tools/mm/slabinfo: A aligned to cache lines, a reclaimable, d of ZONE_DMA,
+    /// The letters of tools/mm/slabinfo: A aligned to cache lines, a reclaimable, d of ZONE_DMA, * with aliases,
     /// C with a constructor, t SLAB_TYPESAFE_BY_RCU.
     package var flags = ""
+    /// Other names of this cache: of those that were merged into it.
+    package var aliases: [String] = []
   }
 
   /// What one place in the workload allocated, as `perf kmem` has it by caller.

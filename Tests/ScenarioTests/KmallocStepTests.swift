@@ -92,3 +92,75 @@ import Testing
         == ["S119"])
   }
 }
+
+/// Caches that are alike: apart by default, one on request.
+@Suite struct SlabMergeTests {
+  private func caches(_ config: String, release: String = "6.12") throws -> RunResult {
+    let text = """
+      scenario: 1
+      kernel: {version: "\(release)", config: {\(config)}}
+      caches:
+        first: {size: 200B}
+        alike: {size: 196B}
+        aligned: {size: 200B, flags: [hwcache-align]}
+        counted: {size: 200B, flags: [reclaim-account]}
+        rcu: {size: 192B, flags: [typesafe-by-rcu]}
+        built: {size: 200B, flags: [ctor]}
+      threads:
+        - name: t
+          on: first
+          steps:
+            - kmem_cache_alloc: {cache: first, as: a}
+            - kmem_cache_alloc: {cache: alike, as: b}
+            - kmem_cache_alloc: {cache: rcu, as: c}
+            - kmem_cache_free: {cache: alike, object: b}
+            - kmem_cache_destroy: alike
+            - kmem_cache_free: {cache: first, object: a}
+            - kmem_cache_free: {cache: rcu, object: c}
+      expect:
+        - violations == 0
+      """
+    let checked = try check(text, machine: "pu:1").get()
+    var runner = Runner(checked.plan, options: RunOptions())
+    runner.run(drain: { _ in }, shouldStop: { _, _ in false })
+    let broken = runner.machine.checkInvariants()
+    #expect(broken == nil)
+    return checked.judge(runner.result(wallS: 1))
+  }
+
+  @Test("a cache merges with one of its size, alignment and accounting, and with nothing else")
+  func merges() throws {
+    let result = try caches("slab-merge: on")
+    let names = Set(result.caches.map(\.name))
+    let first = try #require(result.caches.first { $0.name == "first" })
+    #expect(first.aliases.isEmpty)
+    #expect(!names.contains("alike"))
+    for apart in ["aligned", "counted", "rcu", "built"] { #expect(names.contains(apart)) }
+    #expect(result.violations.isEmpty)
+  }
+
+  @Test("without it each has slabs of its own")
+  func apart() throws {
+    let result = try caches("slab-merge: off")
+    #expect(Set(result.caches.map(\.name)).isSuperset(of: ["first", "rcu", "built", "counted"]))
+    #expect(result.caches.allSatisfy { $0.aliases.isEmpty })
+  }
+
+  /// Kernel: the normal kmalloc caches have been kept apart since 5.14, for accounting.
+  @Test("kmalloc caches take others in up to 5.13", arguments: [("5.10", true), ("6.12", false)])
+  func kmalloc(release: String, isMerged: Bool) throws {
+    let text = """
+      scenario: 1
+      kernel: {version: "\(release)", config: {slab-merge: on}}
+      caches: {small: {size: 64B, align: 64B}}
+      threads:
+        - {name: t, on: first, steps: [kmem_cache_alloc: {cache: small, as: a}, kfree: a]}
+      """
+    let checked = try check(text, machine: "pu:1").get()
+    var runner = Runner(checked.plan, options: RunOptions())
+    runner.run(drain: { _ in }, shouldStop: { _, _ in false })
+    let result = runner.result(wallS: 1)
+    let kmalloc = try #require(result.caches.first { $0.name == "kmalloc-64" })
+    #expect(kmalloc.aliases == (isMerged ? ["small"] : []))
+  }
+}

@@ -36,6 +36,8 @@ package struct KernelConfig: Sendable, Equatable {
   /// CONFIG_RANDOM_KMALLOC_CACHES, where the release has it: calls from different places get
   /// different copies of the kmalloc caches.
   package var randomKmallocCaches = false
+  /// Caches that are alike are merged, as without `slab_nomerge`.
+  package var slabMerge = false
   /// CONFIG_MEMCG: accounted allocations have caches of their own.
   package var memcg = true
   /// `/proc/sys/vm/min_free_kbytes`, when it was written. Unit: KiB.

@@ -140,6 +140,14 @@ extension Machine {
     if cache.isTypesafeByRCU { flags.insert(.typesafeByRCU) }
     flags.formUnion(cache.debug)
     if cache.hasConstructor { flags.insert(.constructor) }
+    let line = world.architecture.cacheLineSize
+    if let older = world.slab.mergeable(
+      objectSize: cache.size, align: cache.align, flags: flags, sheaf: 0, cacheLine: line)
+    {
+      world.slab.addAlias(cache.name, of: older)
+      world.program.caches[index] = older
+      return
+    }
     let declared = world.slab.declare(
       cache.name, objectSize: cache.size, align: cache.align, flags: flags, sheaf: cache.sheaf,
       cacheLine: world.architecture.cacheLineSize)

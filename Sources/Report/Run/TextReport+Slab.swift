@@ -30,7 +30,13 @@ extension TextReport {
           ]
         ))
     }
-    table.footer = rest
+    let merged = rows.filter { !$0.aliases.isEmpty }
+      .map { "\($0.name) is \($0.aliases.joined(separator: ", ")) too" }
+    table.footer =
+      rest
+      + merged.flatMap {
+        Figures.wrapped($0, width: 78).split(separator: "\n").map(String.init)
+      }
     return table.text(paint)
   }
 

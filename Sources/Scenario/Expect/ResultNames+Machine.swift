@@ -74,7 +74,11 @@ extension ResultNames {
     guard hasCache(name), Self.cacheFields.contains(field) else { return nil }
     let isSize = field == "object_size" || field == "slab_size"
     return ResultName(text: text, dimension: isSize ? .size : .number) { result in
-      guard let cache = result.caches.first(where: { $0.name == name }) else { return nil }
+      guard
+        let cache = result.caches.first(where: {
+          $0.name == name || $0.aliases.contains(name)
+        })
+      else { return nil }
       switch field {
       case "object_size": return Double(cache.objectSize)
       case "slab_size": return Double(cache.slabSize)

@@ -135,6 +135,7 @@ struct MachineReader {
     func bool(_ key: String) -> Bool? { map[key].flatMap { reading.bool($0, "`\(key)`") } }
     if let value = bool("transparent-hugepages") { config.transparentHugePages = value }
     if let value = bool("slab-freelist-random") { config.slabFreelistRandom = value }
+    if let value = bool("slab-merge") { config.slabMerge = value }
     if let value = bool("memcg") { config.memcg = value }
     if let value = bool("random-kmalloc-caches") {
       config.randomKmallocCaches = value

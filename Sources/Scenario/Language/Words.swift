@@ -8,8 +8,8 @@ package enum Words {
   package static let machine = ["topology", "memory", "cpus", "clock"]
   package static let kernel = ["version", "slab", "config"]
   package static let config = [
-    "transparent-hugepages", "slab-freelist-random", "memcg", "random-kmalloc-caches", "min-free",
-    "slab-debug",
+    "transparent-hugepages", "slab-freelist-random", "memcg", "random-kmalloc-caches", "slab-merge",
+    "min-free", "slab-debug",
   ]
   package static let cache = ["size", "align", "sheaf", "flags"]
   package static let cacheFlags = [

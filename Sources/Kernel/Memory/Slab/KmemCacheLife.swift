@@ -76,6 +76,9 @@ package enum KmemCacheDestroy: Path {
         world.complain(.useAfterFree, "the cache \(name) is destroyed twice.", on: cpu)
         return ask(.release(world.slab.mutex), then: .done)
       }
+      guard !world.slab.dropAlias(of: cache) else {
+        return ask(.release(world.slab.mutex), then: .done)
+      }
       let number = UInt16(cache.index)
       guard world.slab.layouts[cache.index].cpus >= 0 else { return finish(number, &world, cpu) }
       if world.slab.layouts[cache.index].front == .array {

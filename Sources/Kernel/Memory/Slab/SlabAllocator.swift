@@ -35,6 +35,8 @@ package struct SlabAllocator: ~Copyable {
     var debug: SlabFlags = []
     /// CONFIG_RANDOM_KMALLOC_CACHES: sixteen copies of the normal kmalloc caches, by call site.
     var hasRandomCopies = false
+    /// Caches that are alike are one. Kernel: `slab_nomerge`, the other way round.
+    var merges = false
   }
 
   package let rules: SlabRules
@@ -60,6 +62,8 @@ package struct SlabAllocator: ~Copyable {
   var layouts: Buffer<CacheLayout>
   /// Caches by name, for reports: never read on a hot path.
   package internal(set) var names: [String]
+  /// Other names of caches that were merged, by the cache's number.
+  var aliases: [Int: [String]]
   /// The cache of each family and class.
   var kmallocCaches: Buffer<CacheID>
   var cpus: Buffer<KmemCacheCPU>
@@ -113,7 +117,8 @@ package struct SlabAllocator: ~Copyable {
       settings: Settings(
         kind: boot.config.slab, memcg: boot.config.memcg,
         isFreelistRandom: boot.config.slabFreelistRandom, debug: boot.config.slabDebug,
-        hasRandomCopies: boot.config.randomKmallocCaches && boot.version.slab.hasRandomCaches),
+        hasRandomCopies: boot.config.randomKmallocCaches && boot.version.slab.hasRandomCaches,
+        merges: boot.config.slabMerge),
       seed: boot.seed, mutex: locks.make(.slabMutex, name: "slab_mutex", lines: &lines),
       flushLock: locks.make(.slubFlush, name: "flush_lock", lines: &lines),
       slobLock: boot.config.slab == .slob
@@ -155,7 +160,7 @@ package struct SlabAllocator: ~Copyable {
     caches = Buffer(64, KmemCache(sizing, flags: [], state: .none))
     layouts = Buffer(64, CacheLayout(sizing, settings.kind, rules))
     sheaves = Sheaves()
-    names = []
+    (names, aliases) = ([], [:])
     kmallocCaches = Buffer(KmallocFamily.rows * KmallocClasses.count, .none)
     cpus = Buffer(0, KmemCacheCPU(cpu: 0))
     nodes = Buffer(0, .blank)
@@ -194,7 +199,7 @@ package struct SlabAllocator: ~Copyable {
     (cpuCount, nodeCount) = (other.cpuCount, other.nodeCount)
     caches = other.caches.clone()
     layouts = other.layouts.clone()
-    names = other.names
+    (names, aliases) = (other.names, other.aliases)
     kmallocCaches = other.kmallocCaches.clone()
     cpus = other.cpus.clone()
     nodes = other.nodes.clone()
