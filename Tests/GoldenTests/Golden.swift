@@ -44,6 +44,9 @@ struct GoldenRun: Sendable, CustomStringConvertible {
     "vmalloc-shootdown": ["params.mappers=5%", "run.duration=8ms"],
     "slub-remote-storm": ["run.warmup=10us", "run.duration=100us"],
     "kmalloc-classes": ["run.warmup=10us", "run.duration=300us"],
+    "bulk-network": ["run.duration=1ms"],
+    "slab-alien-caches": ["run.warmup=10us", "run.duration=200us"],
+    "sheaves-vs-cpu-slabs": ["run.warmup=10us", "run.duration=200us"],
     "leak-hunt": ["run.duration=1ms"],
     "nic-atomic": ["run.duration=2ms"],
   ]

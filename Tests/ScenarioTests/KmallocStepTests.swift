@@ -164,3 +164,50 @@ import Testing
     #expect(kmalloc.aliases == (isMerged ? ["small"] : []))
   }
 }
+
+/// Bulk calls as steps: all of the objects or none, lists and pools.
+@Suite struct BulkStepTests {
+  private func run(_ steps: [String], kernel: String, expect: [String]) throws -> RunResult {
+    let text = """
+      scenario: 1
+      kernel: "\(kernel)"
+      caches: {skb: {size: 232B}}
+      threads:
+        - name: t
+          on: first
+          slots: {name: pool, count: 40}
+          steps:
+      \(steps.map { "      - " + $0 }.joined(separator: "\n"))
+      expect:
+        - violations == 0
+      \(expect.map { "  - " + $0 }.joined(separator: "\n"))
+      """
+    let checked = try check(text, machine: "pu:1").get()
+    var runner = Runner(checked.plan, options: RunOptions())
+    runner.run(drain: { _ in }, shouldStop: { _, _ in false })
+    let broken = runner.machine.checkInvariants()
+    #expect(broken == nil)
+    let named = runner.machine.world.slab.cache(named: "skb")
+    let left = runner.machine.world.slab.allocatedCount(of: try #require(named))
+    #expect(left == 0)
+    let result = checked.judge(runner.result(wallS: 1))
+    for expectation in result.expectations { #expect(expectation.held, "\(expectation)") }
+    return result
+  }
+
+  @Test("objects come and go together", arguments: ["4.19", "6.12"])
+  func togetherAndBack(kernel: String) throws {
+    let result = try run(
+      [
+        "kmem_cache_alloc_bulk: {cache: skb, as: [a, b, c], site: three}",
+        "kmem_cache_alloc_bulk: {cache: skb, as: pool, site: many}", "kmem_cache_free: b",
+        "kmem_cache_free_bulk: {cache: skb, objects: [a, b, c]}", "kfree_bulk: pool",
+        "kfree_bulk: [a, b, c]",
+      ], kernel: kernel,
+      expect: [
+        "operations.kmem_cache_alloc_bulk.count == 2", "sites.three.allocations == 3",
+        "sites.many.allocations == 40", "sites.many.frees == 40", "sites.three.live == 0",
+      ])
+    #expect(result.violations.isEmpty)
+  }
+}

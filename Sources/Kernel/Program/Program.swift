@@ -97,6 +97,8 @@ package struct Program: Sendable {
   package var sources: [Source] = []
   package var distributions: [Distribution] = []
   package var allocations: [Allocation] = []
+  package var bulks: [Bulk] = []
+  package var bulkSlots: [SlotRef] = []
   package var picks: [Pick] = []
   package var choices: [Choice] = []
   package var handOvers: [HandOver] = []
@@ -145,6 +147,8 @@ package enum Op: BitwiseCopyable, Sendable {
   /// `krealloc()` of the object in a slot, which stays there if it fails.
   case reallocate(Int32, SlotRef)
   case ksize(SlotRef, operation: Int16)
+  case allocateBulk(Int32)
+  case freeBulk(Int32)
   /// Forgets what a slot holds without freeing it: a leak.
   case forget(SlotRef)
   /// Chooses a slot of a pool at random; `SlotRef.picked` then means it.
@@ -242,6 +246,25 @@ package struct Allocation: BitwiseCopyable, Sendable {
 
   /// A kmalloc of one object from anywhere, as most are.
   @inline(__always) var isPlain: Bool { api == .kmalloc && count == 1 && place == .any }
+}
+
+/// A call for, or with, the objects of several slots: `count` of `Program.bulkSlots` from `first`.
+package struct Bulk: BitwiseCopyable, Sendable {
+  package var first: Int32
+  package var count: Int32
+  /// The workload's cache; -1 for `kfree_bulk`.
+  package var cache: Int32
+  package var gfp: GFPFlags
+  package var onFailure: Int32 = -1
+  package var operation: Int16
+  package var site: Int16
+
+  package init(
+    first: Int, count: Int, cache: Int?, gfp: GFPFlags, operation: Int16, site: Int16
+  ) {
+    (self.first, self.count, self.cache) = (Int32(first), Int32(count), Int32(cache ?? -1))
+    (self.gfp, self.operation, self.site) = (gfp, operation, site)
+  }
 }
 
 /// Which pool `pick` chooses from: the thread's own, or by weight that of another of its group.

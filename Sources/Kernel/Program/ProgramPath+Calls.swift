@@ -237,6 +237,8 @@ extension ProgramPath {
         address: address, bytes: UInt32(clamping: size), stride: UInt16(clamping: stride))
       return ask(.call(.touch(touch)), then: .calling(id, operation: operation))
     case .reallocate(let allocation, let slot): return reallocate(allocation, slot, id, &world, cpu)
+    case .allocateBulk(let bulk): return allocateBulk(bulk, id, &world, cpu)
+    case .freeBulk(let bulk): return freeBulk(bulk, id, &world, cpu)
     case .ksize(let slot, let operation):
       let address = world.program.address(
         in: world.program.index(of: slot, id), at: world.turn(of: cpu))

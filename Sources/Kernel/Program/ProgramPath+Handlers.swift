@@ -142,7 +142,8 @@ extension Machine {
     if cache.hasConstructor { flags.insert(.constructor) }
     let line = world.architecture.cacheLineSize
     if let older = world.slab.mergeable(
-      objectSize: cache.size, align: cache.align, flags: flags, sheaf: 0, cacheLine: line)
+      objectSize: cache.size, align: cache.align, flags: flags, sheaf: cache.sheaf,
+      cacheLine: line)
     {
       world.slab.addAlias(cache.name, of: older)
       world.program.caches[index] = older

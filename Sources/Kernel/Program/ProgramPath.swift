@@ -10,6 +10,7 @@ package enum ProgramPath: Path {
   case go(ID<ProgramState.Activation>)
   /// A call that fills a slot is under way, or has answered.
   case allocating(ID<ProgramState.Activation>, allocation: Int32)
+  case bulkAllocating(ID<ProgramState.Activation>, bulk: Int32, ID<BulkCall>)
   case reallocating(ID<ProgramState.Activation>, allocation: Int32)
   /// Any other call that is measured.
   case calling(ID<ProgramState.Activation>, operation: Int16)
@@ -26,6 +27,9 @@ package enum ProgramPath: Path {
     case .go(let id): return interpret(id, &world, cpu)
     case .allocating(let id, let allocation):
       store(reply, allocation, id, &world, cpu)
+      return interpret(id, &world, cpu)
+    case .bulkAllocating(let id, let bulk, let call):
+      storeBulk(bulk, call, id, &world, cpu)
       return interpret(id, &world, cpu)
     case .reallocating(let id, let allocation):
       storeAgain(reply, allocation, id, &world, cpu)

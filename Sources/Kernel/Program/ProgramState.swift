@@ -120,6 +120,8 @@ package struct ProgramState: ~Copyable {
   var code: Buffer<Instruction>
   var allocations: Buffer<Allocation>
   var distributions: Buffer<Distribution>
+  var bulks: Buffer<Bulk>
+  var bulkSlots: Buffer<SlotRef>
   var picks: Buffer<Pick>
   var handOvers: Buffer<HandOver>
   var choices: Buffer<ChoiceRecord>
@@ -164,6 +166,9 @@ package struct ProgramState: ~Copyable {
     allocations = filled(
       program.allocations, Allocation(api: .kmalloc, size: 0, operation: 0))
     distributions = filled(program.distributions, .constant(0))
+    bulks = filled(
+      program.bulks, Bulk(first: 0, count: 0, cache: nil, gfp: [], operation: 0, site: 0))
+    bulkSlots = filled(program.bulkSlots, SlotRef(0))
     picks = filled(program.picks, Pick(slot: SlotRef(0), count: 1, own: 1, next: 0))
     handOvers = filled(
       program.handOvers, HandOver(group: 0, slots: [], otherwise: -1, operation: 0))
@@ -200,6 +205,8 @@ package struct ProgramState: ~Copyable {
     code = other.code.clone()
     allocations = other.allocations.clone()
     distributions = other.distributions.clone()
+    bulks = other.bulks.clone()
+    bulkSlots = other.bulkSlots.clone()
     picks = other.picks.clone()
     handOvers = other.handOvers.clone()
     choices = other.choices.clone()

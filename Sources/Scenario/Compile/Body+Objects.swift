@@ -40,6 +40,13 @@ extension Body {
     case .map(let map):
       for entry in map {
         let target = entry.value["as"] ?? entry.value["object"]
+        if entry.key == "kmem_cache_alloc_bulk" {
+          let from = entry.value["cache"]?.text.map { "(\($0))" } ?? ""
+          for object in entry.value["as"]?.list?.compactMap(\.text) ?? [] {
+            frees[object] = ProgramBuilder.Free(
+              api: .kmemCacheFree, operation: FreeAPI.kmemCacheFree.text + from)
+          }
+        }
         if let kind = kinds[entry.key], let object = target?.text {
           let from = entry.value["cache"]?.text.map { "(\($0))" } ?? ""
           frees[object] = ProgramBuilder.Free(api: kind.free, operation: kind.free.text + from)
@@ -103,7 +110,7 @@ extension Body {
     return true
   }
 
-  private func flags(_ name: String, _ fields: Tree, _ span: Span) -> GFPFlags? {
+  func flags(_ name: String, _ fields: Tree, _ span: Span) -> GFPFlags? {
     if let tree = fields["gfp"] { return builder.gfp(tree) }
     if !isThread, Words.step(name)?.keys.contains("gfp") == true {
       findings.add(
@@ -146,7 +153,7 @@ extension Body {
   }
 
   /// The name of the call site: its own, or the thread's and the line.
-  private func site(_ fields: Tree, _ span: Span) -> Int16 {
+  func site(_ fields: Tree, _ span: Span) -> Int16 {
     if let tree = fields["site"], let name = reading.name(tree, "a call site") {
       builder.program.followsSites = true
       return builder.site(name)

@@ -35,7 +35,9 @@ extension Body {
   /// The step's keys as a mapping, the short form made long.
   private func fields(of step: Words.Step, _ entry: Tree.Entry) -> Tree? {
     var value = entry.value
-    if let main = step.main, value.text != nil {
+    if let main = step.main,
+      value.text != nil || main == "objects" && value.list != nil
+    {
       let whole = Tree.Entry(key: main, keySpan: value.span, value: value)
       value = Tree(kind: .map([whole]), span: value.span)
     }
@@ -63,6 +65,8 @@ extension Body {
     case "kfree_sensitive": return free(.kfreeSensitive, fields, span)
     case "kfree_rcu": return freeLater(.kfreeRCU, fields, span)
     case "kfree_rcu_mightsleep": return freeLater(.kfreeRCUMightSleep, fields, span)
+    case "kmem_cache_alloc_bulk": return allocateBulk(fields, span)
+    case "kmem_cache_free_bulk", "kfree_bulk": return freeBulk(name, fields, span)
     case "ksize": return ksize(fields, span)
     case "free_pages": return free(.freePages, fields, span)
     case "vfree": return free(.vfree, fields, span)

@@ -30,7 +30,7 @@ final class Body {
 
   /// Where a failing step goes: written behind the turn.
   struct Exit {
-    enum Source { case allocation(Int), handOver(Int) }
+    enum Source { case allocation(Int), handOver(Int), bulk(Int) }
     var source: Source
     var objects: [Filled]
     var held: [Held]
@@ -88,7 +88,15 @@ final class Body {
       for entry in map {
         let isReallocated = entry.key.hasPrefix("krealloc")
         let tree = isReallocated ? entry.value["object"] ?? entry.value : entry.value
-        if entry.key == "as" || isReallocated, let object = tree.text, object != "picked" {
+        if entry.key == "as", let list = tree.list {
+          for item in list where item.text != nil && slots[item.text ?? ""] == nil {
+            if let name = reading.name(item, "an object") {
+              addSlot(name, count: 1, isPool: false, item.span)
+            }
+          }
+        } else if entry.key == "as" || isReallocated, let object = tree.text, object != "picked",
+          slots[object]?.isPool != true
+        {
           if reading.name(tree, "an object") != nil {
             addSlot(object, count: 1, isPool: false, tree.span)
           }
@@ -201,6 +209,7 @@ final class Body {
     switch exit.source {
     case .allocation(let index): builder.program.allocations[index].onFailure = place
     case .handOver(let index): builder.program.handOvers[index].otherwise = place
+    case .bulk(let index): builder.program.bulks[index].onFailure = place
     }
     for held in exit.held.reversed() {
       switch held {

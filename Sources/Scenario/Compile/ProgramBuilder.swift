@@ -71,6 +71,18 @@ final class ProgramBuilder {
     return Int16(program.operations.count - 1)
   }
 
+  /// The place of a bulk call among the program's.
+  func bulk(
+    _ slots: [SlotRef], cache: Int?, gfp: GFPFlags, operation: Int16, site: Int16
+  ) -> Int32 {
+    let first = program.bulkSlots.count
+    program.bulkSlots += slots
+    program.bulks.append(
+      Bulk(
+        first: first, count: slots.count, cache: cache, gfp: gfp, operation: operation, site: site))
+    return Int32(program.bulks.count - 1)
+  }
+
   /// The place of a call site among the program's.
   func site(_ name: String) -> Int16 {
     if let place = sitePlaces[name] { return place }

@@ -96,6 +96,16 @@ package enum Words {
       required: ["object", "n", "size"], main: nil),
   ]
 
+  private static let bulk: [Step] = [
+    Step(
+      name: "kmem_cache_alloc_bulk", keys: ["cache", "as", "gfp", "on-failure", "site"],
+      required: ["cache", "as"], main: nil),
+    Step(
+      name: "kmem_cache_free_bulk", keys: ["cache", "objects"], required: ["cache", "objects"],
+      main: nil),
+    Step(name: "kfree_bulk", keys: ["objects"], required: ["objects"], main: "objects"),
+  ]
+
   private static let own: [Step] = [
     Step(name: "work", keys: distributions, required: [], main: nil),
     Step(name: "sleep", keys: distributions, required: [], main: nil),
@@ -113,7 +123,7 @@ package enum Words {
   ]
 
   package static let steps: [Step] =
-    allocating + reallocating
+    allocating + reallocating + bulk
     + objects(
       "kfree", "kfree_sensitive", "kfree_rcu", "kfree_rcu_mightsleep", "ksize", "free_pages",
       "vfree", "kvfree", "forget")
@@ -125,7 +135,7 @@ package enum Words {
 
   /// Steps of the language that this version does not build.
   package static let stepsLater: Set<String> = [
-    "kmem_cache_alloc_bulk", "kmem_cache_free_bulk", "alloc_pages_bulk",
+    "alloc_pages_bulk",
     "alloc_pages_node", "alloc_pages_exact", "free_pages_exact", "__free_pages", "get_zeroed_page",
     "vmalloc_huge", "vzalloc_node", "vmalloc_user", "vmap", "vunmap", "vm_map_ram", "vm_unmap_ram",
     "kvcalloc", "kvmalloc_array", "kvmalloc_node", "kvrealloc", "kmemdup", "kstrdup",

@@ -159,6 +159,8 @@ package enum ScenarioLimits {
   package static let repeatDepthMax = 4
   /// Locks of the workload held at a time.
   package static let locksHeldMax = 4
+  /// Objects of a bulk call.
+  package static let bulkMax = 256
   package static let cachesMax = 4096
   package static let locksMax = 4096
 }

@@ -11,13 +11,16 @@ extension SlabAllocator {
   /// What must be the same in both. Kernel: `SLAB_MERGE_SAME`.
   private static let mergeSame: SlabFlags = [.reclaimAccount, .dma, .account]
 
+  private static let neverMerge: SlabFlags =
+    [.typesafeByRCU, .constructor, .boot, .consistency, .redZone, .poison, .storeUser]
+
   /// Whether a cache may be merged with another. Kernel: `slab_unmergeable()`,
   /// `SLAB_NEVER_MERGE`; the normal kmalloc caches are kept apart from accounted ones (5.14).
   private func isMergeable(_ cache: CacheID) -> Bool {
     let flags = caches[cache].flags
     let asksForSheaf = caches[cache].sizing.sheafCapacity > 0 && rules.sheaves != .all
     guard caches[cache].state == .live, !asksForSheaf else { return false }
-    guard flags.isDisjoint(with: [.typesafeByRCU, .constructor, .boot]) else { return false }
+    guard flags.isDisjoint(with: SlabAllocator.neverMerge) else { return false }
     guard flags.contains(.kmalloc), flags.isDisjoint(with: SlabAllocator.mergeSame) else {
       return true
     }
@@ -29,7 +32,7 @@ extension SlabAllocator {
     objectSize: Int, align: Int, flags: SlabFlags, sheaf: Int, cacheLine: Int
   ) -> CacheID? {
     guard settings.merges, settings.kind != .slob, sheaf == 0,
-      flags.isDisjoint(with: [.typesafeByRCU, .constructor])
+      flags.isDisjoint(with: SlabAllocator.neverMerge), settings.debug.isEmpty
     else { return nil }
     let aligned = SlabSizing.alignment(
       requested: align, objectSize: objectSize, flags: flags, cacheLine: cacheLine)
