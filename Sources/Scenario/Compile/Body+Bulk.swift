@@ -45,11 +45,27 @@ extension Body {
           .limit, "a bulk call of more than \(ScenarioLimits.bulkMax) objects", at: tree.span)
         return nil
       }
-      return (0..<pool.count).map { (nil, SlotRef(pool.index + $0)) }
+      return (0..<pool.count).map { (name: nil, slot: SlotRef(pool.index + $0)) }
     }
     let trees = reading.list(tree, what, orText: true)
-    guard !trees.isEmpty, trees.count <= ScenarioLimits.bulkMax else { return nil }
-    let found = trees.compactMap { item in slot(item, what).map { (item.text, $0) } }
-    return found.count == trees.count ? found : nil
+    guard (1...ScenarioLimits.bulkMax).contains(trees.count) else {
+      if tree.list != nil {
+        findings.add(
+          .range, "a bulk call is for one to \(ScenarioLimits.bulkMax) objects", at: tree.span)
+      }
+      return nil
+    }
+    var found: [(name: String?, slot: SlotRef)] = []
+    for item in trees {
+      guard let slot = slot(item, what) else { return nil }
+      guard slot != .picked else {
+        findings.add(
+          .misplaced, "`picked` may be another thread's: a bulk call takes objects of its own",
+          at: item.span)
+        return nil
+      }
+      found.append((name: item.text, slot: slot))
+    }
+    return found
   }
 }
