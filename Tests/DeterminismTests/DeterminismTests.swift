@@ -17,6 +17,12 @@ import Testing
     "remote-free": ["run.duration=200us"],
     "vmalloc-shootdown": ["run.duration=5200us", "params.mappers=25%"],
     "nic-atomic": ["run.duration=2ms"],
+    "slub-remote-storm": ["run.warmup=10us", "run.duration=60us"],
+    "kmalloc-classes": ["run.warmup=0ns", "run.duration=200us"],
+    "leak-hunt": ["run.duration=600us"],
+    "bulk-network": ["run.warmup=0ns", "run.duration=600us"],
+    "slab-alien-caches": ["run.warmup=0ns", "run.duration=100us"],
+    "sheaves-vs-cpu-slabs": ["run.warmup=0ns", "run.duration=100us"],
     "sleep-in-atomic": [],
   ]
 
@@ -126,6 +132,12 @@ import Testing
       "vmalloc-shootdown": ["run.duration=60us", "params.mappers=1%", "params.size=16KiB"],
       "vmalloc-example": ["run.duration=1ms"],
       "nic-atomic": ["run.warmup=0ns", "run.duration=200us"],
+      "slub-remote-storm": ["run.warmup=0ns", "run.duration=2us", "params.slots=16"],
+      "kmalloc-classes": ["run.warmup=0ns", "run.duration=20us"],
+      "leak-hunt": ["run.duration=6us"],
+      "bulk-network": ["run.warmup=0ns", "run.duration=100us"],
+      "slab-alien-caches": ["run.warmup=0ns", "run.duration=2us"],
+      "sheaves-vs-cpu-slabs": ["run.warmup=0ns", "run.duration=2us"],
     ]
     let run = SwitchedRun(
       scenario: scenario, machine: Self.most, sets: short[scenario] ?? [])
