@@ -132,12 +132,12 @@ import Testing
       "vmalloc-shootdown": ["run.duration=60us", "params.mappers=1%", "params.size=16KiB"],
       "vmalloc-example": ["run.duration=1ms"],
       "nic-atomic": ["run.warmup=0ns", "run.duration=200us"],
-      "slub-remote-storm": ["run.warmup=0ns", "run.duration=2us", "params.slots=16"],
+      "slub-remote-storm": ["run.warmup=0ns", "run.duration=10us", "params.slots=16"],
       "kmalloc-classes": ["run.warmup=0ns", "run.duration=20us"],
       "leak-hunt": ["run.duration=6us"],
       "bulk-network": ["run.warmup=0ns", "run.duration=100us"],
-      "slab-alien-caches": ["run.warmup=0ns", "run.duration=2us"],
-      "sheaves-vs-cpu-slabs": ["run.warmup=0ns", "run.duration=2us"],
+      "slab-alien-caches": ["run.warmup=0ns", "run.duration=10us"],
+      "sheaves-vs-cpu-slabs": ["run.warmup=0ns", "run.duration=10us"],
     ]
     let run = SwitchedRun(
       scenario: scenario, machine: Self.most, sets: short[scenario] ?? [])

@@ -4,7 +4,7 @@ import Simulation
 /// Allocates many objects of a cache, all or none. Returns: how many.
 ///
 /// SLUB takes the CPU's freelist with interrupts off, by no cmpxchg, and calls the slow path for
-/// each refill; to 5.14 interrupts stay off there too. What stands before other caches serves an
+/// each refill, which turns interrupts off itself to 5.14. What stands before other caches serves an
 /// object at a time, as `__kmem_cache_alloc_bulk()` of mm/slab_common.c did for those without more.
 /// Kernel: `kmem_cache_alloc_bulk()` → `__kmem_cache_alloc_bulk()` (mm/slub.c; 5.10, 6.12).
 package enum KmemCacheAllocBulk: Path {
@@ -15,7 +15,6 @@ package enum KmemCacheAllocBulk: Path {
   case refilled(ID<BulkCall>)
   case one(ID<BulkCall>)
   case oneGiven(ID<BulkCall>)
-  case failed(ID<BulkCall>)
   case freed
   case leave(ID<BulkCall>)
   case zeroed(Int32)
@@ -41,14 +40,10 @@ package enum KmemCacheAllocBulk: Path {
       guard world.slab.bulk.calls[id].left > 0 else {
         return ask(.enable(.irqs), then: .leave(id))
       }
-      guard world.slab.rules.isSlowPathIRQsOff else {
-        return ask(.enable(.irqs), then: .refill(id))
-      }
-      return callSlow(id, &world, then: .refilled(id))
+      return ask(.enable(.irqs), then: .refill(id))
     case .refill(let id): return callSlow(id, &world, then: .refilled(id))
     case .one(let id): return takeOne(id, &world, cpu)
     case .oneGiven(let id): return store(reply.address, id, &world, cpu)
-    case .failed(let id): return fail(id, &world)
     case .freed: return .return(.number(0))
     case .leave(let id): return finish(id, &world)
     case .zeroed(let count): return .return(.number(Int(count)))
@@ -68,12 +63,9 @@ package enum KmemCacheAllocBulk: Path {
     _ id: ID<BulkCall>, _ world: inout World, _ cpu: CPUID, _ reply: Reply
   ) -> Step {
     if case .refilled = self {
-      let masked = world.slab.rules.isSlowPathIRQsOff
-      guard reply.address != .null else {
-        return masked ? ask(.enable(.irqs), then: .failed(id)) : fail(id, &world)
-      }
+      guard reply.address != .null else { return fail(id, &world) }
       world.slab.storeInBulk(id, reply.address)
-      guard masked else { return ask(.disable(.irqs), then: .masked(id)) }
+      return ask(.disable(.irqs), then: .masked(id))
     }
     let count = world.slab.takeLocalBulk(id, on: cpu)
     guard count > 0 else { return ask(.sync, then: .popped(id)) }
