@@ -6,7 +6,8 @@ package enum CycleText {
     var parts = prediction.series.map(table)
     parts.append(TextLayout.table(heads, prediction.series.map(cells), left: [0, 4]))
     for series in prediction.series {
-      guard let reason = series.worst.flatMap({ prediction.reason($0, in: series) }) else { continue }
+      let worst = series.worst.flatMap { prediction.reason($0, in: series) }
+      guard let reason = worst else { continue }
       parts.append(
         TextLayout.wrapped("worst of \(series.series.name): \(reason)", indent: 2) + "\n")
     }

@@ -36,6 +36,7 @@ package enum KmemCacheFreeBulk: Path {
       let place = Int(world.slab.bulk.calls[id].left)
       let address = world.slab.bulk[id, place]
       if address.isZeroOrNull { continue }
+      guard world.slab.settings.kind != .slob else { return freeBlock(address, id, &world) }
       let owner = world.slab.owner(of: address)
       guard case .object(let slab, let index) = owner else {
         guard case .large(let order) = owner, world.slab.bulk.calls[id].cache.isNone else {
@@ -55,6 +56,16 @@ package enum KmemCacheFreeBulk: Path {
     }
     world.slab.bulk.close(id)
     return .return()
+  }
+
+  /// SLOB has no slabs to gather objects of. Kernel: `kmem_cache_free_bulk()` (mm/slob.c, 6.1).
+  private mutating func freeBlock(
+    _ address: Address, _ id: ID<BulkCall>, _ world: inout World
+  ) -> Step {
+    let cache = world.slab.bulk.calls[id].cache
+    let call: Frame =
+      cache.isNone ? .kfree(.start(address)) : .kmemCacheFree(.start(cache, address))
+    return ask(.call(call), then: .given(id))
   }
 
   private func give(_ call: BulkCall, _ world: inout World, _ cpu: CPUID) -> Step? {
