@@ -34,12 +34,17 @@ extension EmulatedGuest {
   ) throws(Refusal) -> [String: String] {
     let cache = try cache(name)
     var objects: [HeldObject] = []
-    for first in stride(from: 0, to: bulk.count, by: bulk.batch) {
-      let count = min(bulk.batch, bulk.count - first)
+    while objects.count < bulk.count {
+      let count = min(bulk.batch, bulk.count - objects.count)
       let (frame, id) = machine.world.bulkAllocation(
         cache, count: count, gfp: GFPFlags(rawValue: bulk.gfp))
       _ = call([frame], at: try checked(bulk.site))
-      objects += machine.world.closeBulk(id).map { .object(cache, $0) }
+      let got = machine.world.closeBulk(id)
+      guard !got.isEmpty else { break }
+      // From 7.2 on kmem_cache_alloc_bulk() returns a bool, which the recorder took for a count: of
+      // each call it kept one object and lost the others.
+      let kept = isOfSheavesOnly ? 1 : got.count
+      objects += got.prefix(kept).map { .object(cache, $0) }
     }
     sets[bulk.set, default: []] += objects
     var result = stateOfSet(bulk.set, wantsRuns: false)

@@ -119,7 +119,7 @@ extension EmulatedGuest {
   /// kernels' lists show among the events. Its thread is on CPU 0.
   private mutating func countSlabs(_ set: String) {
     let held = sets[set] ?? []
-    guard slab != .slub, !held.isEmpty, held.allSatisfy(\.isOfSlabs) else { return }
+    guard countsRecorder, !held.isEmpty, held.allSatisfy(\.isOfSlabs) else { return }
     let site = OperationSite.any
     let size = UInt32(held.count * 8)
     let reply = call([.kmalloc(.start(size: size, gfp: .kernel, node: .any))], at: site)

@@ -22,6 +22,11 @@ struct EmulatedGuest: ~Copyable {
   var before: VmallocStatistics
   let cpuCount: Int
   let slab: SlabKind
+  /// Whether the release is the one whose recorder read its own answers otherwise: 7.2.
+  let isOfSheavesOnly: Bool
+  /// Whether the recorder's own thread was recorded too: in the kernels with a small configuration,
+  /// and on 7.2.
+  var countsRecorder: Bool { slab != .slub || isOfSheavesOnly }
 
   /// Emulated time between the end of an operation and the reading of its counts.
   static let pause = Duration(picoseconds: 1_000_000_000) * 20
@@ -29,6 +34,7 @@ struct EmulatedGuest: ~Copyable {
   init(_ boot: consuming Boot) {
     cpuCount = boot.cpuCount
     slab = boot.config.slab
+    isOfSheavesOnly = boot.config.version.name == "7.2"
     machine = Machine(boot)
     before = machine.world.vmalloc.statistics
     machine.world.probe.start(from: .zero, to: .never, selected: Buffer(0, 0))

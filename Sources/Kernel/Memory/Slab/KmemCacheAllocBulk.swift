@@ -4,8 +4,13 @@ import Simulation
 /// Allocates many objects of a cache, all or none. Returns: how many.
 ///
 /// SLUB takes the CPU's freelist with interrupts off, by no cmpxchg, and calls the slow path for
+<<<<<<< HEAD
 /// each refill, which turns interrupts off itself to 5.14. What stands before other caches serves an
 /// object at a time, as `__kmem_cache_alloc_bulk()` of mm/slab_common.c did for those without more.
+=======
+/// each refill; to 5.14 interrupts stay off there too. A cache with sheaves fills an array from
+/// them. What stands before other caches serves an object at a time, as `__kmem_cache_alloc_bulk()` of mm/slab_common.c did for those without more.
+>>>>>>> 4a9b119 (Bulk calls go to sheaves; 7.2's recorder is replayed as it was)
 /// Kernel: `kmem_cache_alloc_bulk()` → `__kmem_cache_alloc_bulk()` (mm/slub.c; 5.10, 6.12).
 package enum KmemCacheAllocBulk: Path {
   case start(ID<BulkCall>)
@@ -18,6 +23,7 @@ package enum KmemCacheAllocBulk: Path {
   case freed
   case leave(ID<BulkCall>)
   case zeroed(Int32)
+  case batchGiven(ID<BulkCall>, ID<Sheaf>)
 
   package static var name: PathName { .kmem_cache_alloc_bulk }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
@@ -30,6 +36,7 @@ package enum KmemCacheAllocBulk: Path {
         return .return(.number(0))
       }
       if call.gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
+      if world.slab.takesSheafBulk(call.cache) { return callSheaves(id, &world) }
       guard world.slab.takesBulk(call.cache) else {
         return ask(.ahead(world.slab.allocWork), then: .one(id))
       }
@@ -47,7 +54,19 @@ package enum KmemCacheAllocBulk: Path {
     case .freed: return .return(.number(0))
     case .leave(let id): return finish(id, &world)
     case .zeroed(let count): return .return(.number(Int(count)))
+    case .batchGiven(let id, let array):
+      let got = world.slab.takeBatch(of: array, for: id)
+      guard got > 0 else { return fail(id, &world) }
+      guard world.slab.bulk.calls[id].left > 0 else { return finish(id, &world) }
+      return callSheaves(id, &world)
     }
+  }
+
+  private mutating func callSheaves(_ id: ID<BulkCall>, _ world: inout World) -> Step {
+    let call = world.slab.bulk.calls[id]
+    let size = min(Int(call.left), SlabAllocator.sheafBatchMax)
+    let array = world.slab.sheaves.make(call.cache, capacity: size)
+    return ask(.call(.sheafAllocBulk(.start(array, call.gfp))), then: .batchGiven(id, array))
   }
 
   private mutating func callSlow(

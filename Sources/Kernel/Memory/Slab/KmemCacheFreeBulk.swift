@@ -5,13 +5,15 @@ import Simulation
 ///
 /// From the end of the array on, the objects of the last one's slab are linked to each other, up
 /// to the third one of another slab; then the list goes to the CPU's freelist or to the slab like
-/// one object. Caches that have no CPU slabs get one object at a time.
+/// one object. Of a cache with sheaves the array goes to them from its beginning, where its cache is
+/// named. Other caches that have no CPU slabs get one object at a time.
 /// Kernel: `kmem_cache_free_bulk()`, `build_detached_freelist()` (mm/slub.c, 6.12); `kfree_bulk()`
 /// is the same without a cache. Not modelled: the order that 4.3 to 6.4 left skipped objects in.
 package enum KmemCacheFreeBulk: Path {
   case start(ID<BulkCall>)
   case detached(ID<BulkCall>)
   case given(ID<BulkCall>)
+  case batchGiven(ID<BulkCall>, ID<Sheaf>)
 
   /// Objects of other slabs after which the search for more of this one ends.
   static let lookahead = 3
@@ -19,12 +21,47 @@ package enum KmemCacheFreeBulk: Path {
   package static var name: PathName { .kmem_cache_free_bulk }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
-    case .start(let id), .given(let id): return next(id, &world, cpu)
+    case .start(let id):
+      let cache = world.slab.bulk.calls[id].cache
+      guard !cache.isNone, world.slab.takesSheafBulk(cache) else { return next(id, &world, cpu) }
+      return callSheaves(id, &world, cpu)
+    case .given(let id): return next(id, &world, cpu)
+    case .batchGiven(let id, let array):
+      world.slab.sheaves.give(array)
+      return callSheaves(id, &world, cpu)
     case .detached(let id):
       let call = world.slab.bulk.calls[id]
       guard let slow = give(call, &world, cpu) else { return next(id, &world, cpu) }
       return ask(slow, then: .given(id))
     }
+  }
+
+  /// Gives the next objects to the sheaves; ends the call when nothing is left.
+  private mutating func callSheaves(
+    _ id: ID<BulkCall>, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    let call = world.slab.bulk.calls[id]
+    guard call.left > 0 else {
+      world.slab.bulk.close(id)
+      return .return()
+    }
+    let size = min(Int(call.left), SlabAllocator.sheafBatchMax)
+    let array = world.slab.sheaves.make(call.cache, capacity: size)
+    let first = Int(call.count - call.left)
+    for place in first..<first + size {
+      let address = world.slab.bulk[id, place]
+      if address.isZeroOrNull { continue }
+      let owner = world.slab.owner(of: address)
+      guard case .object(let slab, let index) = owner,
+        world.slab.slabs[slab].cacheID == call.cache
+      else {
+        world.complainBadFree(address, owner, on: cpu)
+        continue
+      }
+      world.slab.sheaves.append(ObjectRef(slab: slab, index: index), to: array)
+    }
+    world.slab.bulk.calls[id].left -= Int32(size)
+    return ask(.call(.sheafFreeBulk(.start(array))), then: .batchGiven(id, array))
   }
 
   /// Builds the next list; ends the call when nothing is left.

@@ -55,6 +55,28 @@ extension SlabAllocator {
     return address(object.slab, object.index)
   }
 
+  /// Objects that a bulk call passes to sheaves at a time: a sheaf counts in 16 bits.
+  static let sheafBatchMax = 1 << 15
+
+  /// Whether a cache's bulk calls go to its sheaves. Kernel: `kmem_cache_alloc_bulk()`,
+  /// `kmem_cache_free_bulk()` (mm/slub.c; 6.18, 7.0).
+  @inline(__always)
+  func takesSheafBulk(_ cache: CacheID) -> Bool {
+    layouts[cache.index].front == .sheaf && !layouts[cache.index].isDebug
+  }
+
+  /// Ends the array that a bulk allocation filled. Returns: how many objects the call got of it.
+  mutating func takeBatch(of array: ID<Sheaf>, for id: ID<BulkCall>) -> Int {
+    let (base, count) = (Int(sheaves.all[array].base), Int(sheaves.all[array].size))
+    for place in 0..<count {
+      let object = sheaves.objects[base + place]
+      storeInBulk(id, address(object.slab, object.index))
+    }
+    sheaves.removeFirst(count, of: array)
+    sheaves.give(array)
+    return count
+  }
+
   /// Marks an object as one that a sheaf has.
   mutating func markCached(_ object: ObjectRef) {
     links[Int(slabs[object.slab].links) + Int(object.index)] = Link.cached
