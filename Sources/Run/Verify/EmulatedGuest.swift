@@ -34,7 +34,7 @@ struct EmulatedGuest: ~Copyable {
   init(_ boot: consuming Boot) {
     cpuCount = boot.cpuCount
     slab = boot.config.slab
-    isOfSheavesOnly = boot.config.version.name == "7.2"
+    isOfSheavesOnly = boot.version.name == "7.2"
     machine = Machine(boot)
     before = machine.world.vmalloc.statistics
     machine.world.probe.start(from: .zero, to: .never, selected: Buffer(0, 0))

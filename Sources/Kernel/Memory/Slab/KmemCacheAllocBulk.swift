@@ -4,13 +4,9 @@ import Simulation
 /// Allocates many objects of a cache, all or none. Returns: how many.
 ///
 /// SLUB takes the CPU's freelist with interrupts off, by no cmpxchg, and calls the slow path for
-<<<<<<< HEAD
-/// each refill, which turns interrupts off itself to 5.14. What stands before other caches serves an
-/// object at a time, as `__kmem_cache_alloc_bulk()` of mm/slab_common.c did for those without more.
-=======
-/// each refill; to 5.14 interrupts stay off there too. A cache with sheaves fills an array from
-/// them. What stands before other caches serves an object at a time, as `__kmem_cache_alloc_bulk()` of mm/slab_common.c did for those without more.
->>>>>>> 4a9b119 (Bulk calls go to sheaves; 7.2's recorder is replayed as it was)
+/// each refill, which turns interrupts off itself to 5.14. A cache with sheaves fills an array from
+/// them. What stands before other caches serves an object at a time, as
+/// `__kmem_cache_alloc_bulk()` of mm/slab_common.c did for those without more.
 /// Kernel: `kmem_cache_alloc_bulk()` → `__kmem_cache_alloc_bulk()` (mm/slub.c; 5.10, 6.12).
 package enum KmemCacheAllocBulk: Path {
   case start(ID<BulkCall>)
