@@ -14,6 +14,7 @@ import Testing
     ("op 1 free cpu=0 set=nobody", .badOperation), ("op 1 touch cpu=0 set=nobody", .badOperation),
     ("op 1 alloc cpu=7 cache=c n=1 set=a", .badOperation), ("op x alloc", .badList),
     ("op 1 pages cpu=7 order=0 n=1 set=a", .badOperation),
+    ("op 1 destroy cache=c", .badOperation),
     ("op 1 pages cpu=0 order=11 n=1 set=a", .badOperation),
     ("op 1 pages cpu=0 order=0 n=-1 set=a", .badOperation),
     ("op 1 pages cpu=0 order=0 n=99999999999999999999 set=a", .badOperation),
