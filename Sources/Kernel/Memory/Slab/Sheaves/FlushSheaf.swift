@@ -31,29 +31,13 @@ package enum FlushSheaf: Path {
   }
 }
 
-/// Frees a list of objects of one slab with one cmpxchg.
+/// Frees a list of objects of one slab: up to 6.19 one of this CPU's own slab goes on its freelist,
+/// all others are one free of the slow path.
 ///
-/// Only if the slab becomes empty or stops being full does its node's list come in. Up to 6.19 a
-/// list of this CPU's own slab goes on its freelist, and a slab that was full on the CPU's list.
-/// Kernel: `__slab_free()` with `cnt` objects (mm/slub.c, 7.0), `do_slab_free()` (6.18).
+/// Kernel: `do_slab_free()` with `cnt` objects (mm/slub.c; 6.18, 7.0).
 package enum SlabFreeList: Path {
-  /// The slab as it was when list_lock was asked for.
-  package struct Seen: BitwiseCopyable {
-    var slab: ID<Slab>
-    /// The lock that was asked for: the slab may be gone when it is had.
-    var lock: LockID
-    var head: UInt16
-    var freelist: UInt16
-    var inuse: UInt16
-  }
   case start(ID<Slab>, UInt16)
-  case retry(ID<Slab>, UInt16)
-  case here(ID<Slab>, UInt16)
-  case locked(Seen)
-  case hereLocked(Seen)
-  case pushed(ID<Slab>)
-  case edited(ID<Slab>, isEmpty: Bool)
-  case unlocked(empty: ID<Slab>)
+  case uncounted(ID<Slab>, UInt16)
   case done
 
   package static var name: PathName { .__slab_free }
@@ -61,67 +45,15 @@ package enum SlabFreeList: Path {
     switch self {
     case .start(let slab, let head):
       if world.slab.giveLocalList(slab, head, on: cpu) { return .return() }
-      return ask(.ahead(.slubFreeSlow), then: .retry(slab, head))
-    case .retry(let slab, let head):
-      return ask(.touch(world.slab.slabs[slab].line), then: .here(slab, head))
-    case .here(let slab, let head):
-      let record = world.slab.slabs[slab]
-      let isEmptied = Int(record.inuse) == world.slab.count(slab, head)
-      let wasFull = record.freelist == Link.end
-      let goesToCPU = wasFull && world.slab.layouts[record.cacheID.index].hasCPUPartial
-      guard isEmptied || wasFull, !record.isFrozen, !goesToCPU else {
-        world.slab.giveList(slab, head)
-        if record.isFrozen { world.slab.note(.free_frozen, of: record.cacheID) }
-        guard goesToCPU, !record.isFrozen else { return .return() }
-        return ask(.call(.putCPUPartial(.start(slab))), then: .pushed(slab))
+      // From 7.0 on FREE_SLOWPATH counts objects that went past the sheaves, not what they flush.
+      guard world.slab.rules.sheaves != .all else {
+        return ask(.ahead(.slubFreeSlow), then: .uncounted(slab, head))
       }
-      let seen = Seen(
-        slab: slab, lock: world.listLock(slab), head: head, freelist: record.freelist,
-        inuse: record.inuse)
-      return ask(.acquire(seen.lock, irqs: .off), then: .locked(seen))
-    case .locked(let seen):
-      return ask(.touch(world.slab.slabs[seen.slab].line), then: .hereLocked(seen))
-    case .hereLocked(let seen): return freeLocked(seen, &world)
-    case .pushed(let slab):
-      world.slab.note(.cpu_partial_free, of: world.slab.slabs[slab].cacheID)
-      return .return()
-    case .edited(let slab, let isEmpty):
-      return ask(
-        .release(world.listLock(slab), irqs: .off), then: .unlocked(empty: isEmpty ? slab : .none))
-    case .unlocked(let slab):
-      guard !slab.isNone else { return .return() }
-      world.slab.note(.free_slab, of: world.slab.slabs[slab].cacheID)
-      return ask(.call(.discardSlab(.start(slab))), then: .done)
+      return ask(.call(.slabFree(.start(slab, .chain(head)))), then: .done)
+    case .uncounted(let slab, let head):
+      return ask(.call(.slabFree(.retry(slab, .chain(head)))), then: .done)
     case .done: return .return()
     }
-  }
-
-  /// The free that waited for list_lock: done if nothing changed meanwhile, else decided anew.
-  private mutating func freeLocked(_ seen: Seen, _ world: inout World) -> Step {
-    let record = world.slab.slabs[seen.slab]
-    guard record.freelist == seen.freelist, record.inuse == seen.inuse, !record.isFrozen else {
-      world.slab.note(.cmpxchg_double_fail, of: record.cacheID)
-      return ask(.release(seen.lock, irqs: .off), then: .retry(seen.slab, seen.head))
-    }
-    world.slab.giveList(seen.slab, seen.head)
-    let wasFull = record.freelist == Link.end
-    // Partial, but between lists: who has it will see that it is empty.
-    if !wasFull, !record.isOnNodeList {
-      return ask(.release(seen.lock, irqs: .off), then: .unlocked(empty: .none))
-    }
-    if world.slab.isSurplus(seen.slab) {
-      if !wasFull {
-        world.slab.removePartial(seen.slab)
-        world.slab.note(.free_remove_partial, of: record.cacheID)
-      }
-      return ask(.work(.slubListEdit), then: .edited(seen.slab, isEmpty: true))
-    }
-    guard wasFull else {
-      return ask(.release(seen.lock, irqs: .off), then: .unlocked(empty: .none))
-    }
-    world.slab.addPartial(seen.slab, to: .tail)
-    world.slab.note(.free_add_partial, of: record.cacheID)
-    return ask(.work(.slubListEdit), then: .edited(seen.slab, isEmpty: false))
   }
 }
 

@@ -133,15 +133,6 @@ extension SlabAllocator {
     return (first.slab, head, count)
   }
 
-  /// Puts a list of objects in front of their slab's own freelist.
-  ///
-  /// Kernel: the cmpxchg of `__slab_free()` with `cnt` objects. Complexity: O(`list`).
-  mutating func giveList(_ id: ID<Slab>, _ list: UInt16) {
-    let wasFrozen = slabs[id].isFrozen
-    unfreeze(id, list)
-    slabs[id].isFrozen = wasFrozen
-  }
-
   /// Puts a list of objects of the CPU's own slab on the CPU's freelist. Returns: whether it is
   /// that CPU's slab.
   ///
