@@ -1,6 +1,7 @@
 import Foundation
 import Hardware
 import Kernel
+import Simulation
 import Testing
 
 @testable import Run
@@ -126,6 +127,44 @@ import Testing
       #expect(found.unsupported == nil, "\(name): \(String(describing: found.unsupported))")
       #expect(found.differences.isEmpty, "\(name): \(found.differences)")
       #expect(found.outOfRange.isEmpty, "\(name): \(found.outOfRange)")
+    }
+  }
+
+  /// Releases with sheaves. Of a cache that the whole system uses only what a list did is firm.
+  @Test(arguments: [("7.2-8c2n", 21), ("6.18-8c2n", 2)])
+  func everyListOfSheavesAgrees(configuration: String, count: Int) throws {
+    let folder = Recordings.folder.appendingPathComponent("open/\(configuration)")
+    let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path)
+    guard let names else { return print("skipped: there is no \(folder.path)") }
+    let lists = names.filter { name in
+      ["slab_", "kmalloc_", "sheaf_", "uvma_"].contains { name.hasPrefix($0) }
+    }
+    #expect(lists.count >= count)
+    for name in lists.sorted() {
+      let text = try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)
+      let found = try compare(text, name)
+      #expect(found.unsupported == nil, "\(name): \(String(describing: found.unsupported))")
+      #expect(found.figures == Self.announced(text), "\(name)")
+      #expect(found.differences.isEmpty, "\(name): \(found.differences)")
+      guard !name.hasPrefix("uvma_"), !name.contains("churn") else { continue }
+      #expect(found.outOfRange.isEmpty, "\(name): \(found.outOfRange)")
+    }
+  }
+
+  @Test(
+    "the tree of mappings keeps count, and its leaves stay between their limits", arguments: 1...8)
+  func mappings(seed: UInt64) {
+    var (tree, random) = (MappingTree(), RandomStream(seed: seed, name: "mappings", index: 0))
+    var (mappings, nodes) = (0, 0)
+    for turn in 0..<2000 {
+      let isInsert = mappings == 0 || random.below(100) < (turn / 500 % 2 == 0 ? 70 : 30)
+      let change = isInsert ? tree.insert() : tree.remove(random.below(mappings))
+      mappings += isInsert ? 1 : -1
+      nodes += change.new - change.old
+      #expect(tree.leaves.reduce(0, +) == mappings && nodes == tree.leaves.count - 1)
+      let least = tree.leaves.count > 1 ? MappingTree.leafMin : 0
+      #expect(tree.leaves.allSatisfy { (least...MappingTree.leafMax).contains($0) })
+      guard tree.leaves.reduce(0, +) == mappings else { return }
     }
   }
 

@@ -132,11 +132,18 @@ package enum ChurnPath: Path {
 
 extension Machine {
   /// Has all these CPUs run the loop from now on, until `world.visit.churn.isDone`.
+  ///
+  /// Their threads are made one after the other, and each waits for its own to run: what wakes the
+  /// maker of threads, that one's answer, and the thread itself lie between two of them.
+  /// Kernel: `kthread_create_on_node()`, `create_kthread()`, `wake_up_process()` (kernel/kthread.c,
+  /// 6.12). Not modelled: the fork, which only makes that longer.
   package mutating func churn(_ kind: Churn.Kind, rounds: Int32, batch: Int32, on cpus: [CPUID]) {
     precondition(world.visit.churn.isDone, "a churn while another is under way")
     world.visit.churn.begin(kind, rounds: rounds, batch: batch, slots: cpus.count)
+    let waking = costs[.wakeupLatency] + costs[.contextSwitch]
     for (slot, cpu) in cpus.enumerated() {
-      start(.churn(.start(slot: Int16(slot))), on: cpu, at: now)
+      let start = now + waking * Int32(3 * slot)
+      self.start(.churn(.start(slot: Int16(slot))), on: cpu, at: start)
     }
   }
 }

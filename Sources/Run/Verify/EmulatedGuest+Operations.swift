@@ -21,8 +21,9 @@ extension EmulatedGuest {
       caches[name] = nil
       return [:]
     case .shrinkCache(let name):
-      _ = call([.kmemCacheShrink(.start(try cache(name)))], at: .any)
-      return EmulatedGuest.nothing
+      let replies = call([.kmemCacheShrink(.start(try cache(name)))], at: .any)
+      // What kmem_cache_shrink() returns: whether slabs are left.
+      return ["result.got": "\(replies.first?.number ?? 0)", "result.fail": "0"]
     case .allocate(let site, let source, let count, let set, let wantsRuns):
       return try allocate(site, source, count, set, wantsRuns)
     case .free(let site, let set, let order, let count):
@@ -40,7 +41,7 @@ extension EmulatedGuest {
       return EmulatedGuest.nothing
     case .settle(let milliseconds):
       wait(Duration(picoseconds: UInt64(milliseconds) * 1_000_000_000))
-      return [:]
+      return ["result.got": "0"]
     case .usableSizes(let first, let last, let step): return usableSizes(first, last, step)
     case .setting(let name, let value):
       guard machine.world.pages.set(name, to: value) else {

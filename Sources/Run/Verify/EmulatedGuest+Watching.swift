@@ -4,11 +4,13 @@ import Kernel
 /// Caches that the kernel made before the list: watched, and for the mappings of user space used.
 extension EmulatedGuest {
   /// What a recorded kernel has and an emulated one makes when a list wants it: objects that user
-  /// mappings are made of. Sizes as every recorded boot of 6.18 and 7.2 has them.
+  /// mappings are made of, and nodes of the tree that files them. Sizes as every recorded boot of
+  /// 6.18 and 7.2 has them.
   ///
-  /// Kernel: `vma_state_init()` (mm/vma_init.c, 6.18).
-  private static let userCaches: [(name: String, size: Int, flags: SlabFlags)] = [
-    ("vm_area_struct", 192, [.hwCacheAlign, .typesafeByRCU, .account])
+  /// Kernel: `vma_state_init()` (mm/vma_init.c), `maple_tree_init()` (lib/maple_tree.c; 6.18).
+  private static let userCaches: [(name: String, size: Int, align: Int, flags: SlabFlags)] = [
+    ("vm_area_struct", 192, 0, [.hwCacheAlign, .typesafeByRCU, .account]),
+    (MappingTree.cache, 256, 256, []),
   ]
 
   /// Reports this cache's state from here on.
@@ -23,12 +25,9 @@ extension EmulatedGuest {
   private mutating func makeUserCache(_ name: String) -> CacheID? {
     guard let known = EmulatedGuest.userCaches.first(where: { $0.name == name }) else { return nil }
     let asked = KnownCache.named(name, in: machine.world.version.name)
-    // Sheaves came with 7.0's paths here: where those are missing there are none on request either.
-    let haveSheaves = KernelNumber(KernelVersion.newest)! >= KernelNumber("7.0")!
-    guard asked?.sheaf ?? 0 == 0 || haveSheaves else { return nil }
     let cache = machine.world.slab.declare(
-      name, objectSize: known.size, flags: known.flags.union(asked?.flags ?? []),
-      sheaf: asked?.sheaf ?? 0)
+      name, objectSize: known.size, align: known.align,
+      flags: known.flags.union(asked?.flags ?? []), sheaf: asked?.sheaf ?? 0)
     if let cache { _ = call([.kmemCacheCreate(.start(cache))], at: .any) }
     return cache
   }
@@ -48,19 +47,22 @@ extension EmulatedGuest {
     return all
   }
 
-  /// Makes user mappings of one page each, apart from each other: an object for each. Their pages
-  /// and the tree that files them are not modelled, so a list that watches that tree's nodes is
-  /// not run.
+  /// Makes user mappings of one page each, apart from each other: an object for each, and what the
+  /// tree's nodes take where a list watches them. Their pages are not modelled.
   ///
   /// Kernel: `mmap_region()`, `vm_area_alloc()` (mm/vma.c, mm/vma_init.c; 6.18).
   mutating func mapUser(_ site: OperationSite, _ count: Int) throws(Refusal) -> [String: String] {
-    let cache = try userCache()
+    let (cache, site) = (try userCache(), try checked(site))
     let frame = Frame.kmemCacheAlloc(.start(cache: cache, gfp: .kernel, node: .any))
-    let replies = call(
-      Array(repeating: frame, count: count), at: try checked(site), endsAtNull: true)
-    let made = replies.filter { $0.address != .null }.map { HeldObject.object(cache, $0.address) }
-    sets[EmulatedGuest.userSet, default: []] += made
-    return ["result.got": "\(made.count)"]
+    var made = 0
+    for _ in 0..<count {
+      let replies = call([frame], at: site)
+      guard let address = replies.first?.address, address != .null else { break }
+      sets[EmulatedGuest.userSet, default: []].append(.object(cache, address))
+      made += 1
+      replaceNodes(tree.insert(), site)
+    }
+    return ["result.got": "\(made)"]
   }
 
   /// Takes user mappings away. Kernel: `vms_complete_munmap_vmas()`, `vm_area_free()` (mm/vma.c,
@@ -70,10 +72,30 @@ extension EmulatedGuest {
   ) throws(Refusal) -> [String: String] {
     let site = try checked(site)
     var all = sets[EmulatedGuest.userSet] ?? []
+    var numbers = Array(all.indices)
+    let places = order.take(count, from: &numbers)
     let taken = order.take(count, from: &all)
     sets[EmulatedGuest.userSet] = all
-    _ = call(taken.map(\.free), at: site)
+    var gone: [Int] = []
+    for (object, place) in zip(taken, places) {
+      _ = call([object.free], at: site)
+      // Those that went before it are no longer in the tree.
+      let before = gone.count { $0 < place }
+      replaceNodes(tree.remove(place - before), site)
+      gone.append(place)
+    }
     return ["result.got": "\(taken.count)"]
+  }
+
+  /// Allocates the nodes that a store into the tree writes anew, and gives the old ones to RCU.
+  ///
+  /// Kernel: `mas_wr_node_store()`, `mas_wr_split()`, `ma_free_rcu()` (lib/maple_tree.c, 6.18).
+  private mutating func replaceNodes(_ change: MappingTree.Change, _ site: OperationSite) {
+    guard let cache = caches[MappingTree.cache] else { return }
+    let frame = Frame.kmemCacheAlloc(.start(cache: cache, gfp: .kernel, node: .any))
+    let new = call(Array(repeating: frame, count: change.new), at: site, endsAtNull: true)
+    let old = tree.exchange(change, for: new.map(\.address).filter { $0 != .null })
+    _ = call(old.map { .kvfreeCallRCU(.start($0, mightSleep: false)) }, at: site)
   }
 
   private mutating func userCache() throws(Refusal) -> CacheID {

@@ -18,6 +18,8 @@ struct EmulatedGuest: ~Copyable {
   /// Caches whose state is reported, by the name that the list gave.
   var caches: [String: CacheID] = [:]
   var events = PageEvents()
+  /// Nodes of the tree that files user mappings, where a list watches their cache.
+  var tree = MappingTree()
   /// The counts of vmalloc at the beginning of the operation.
   var before: VmallocStatistics
   let cpuCount: Int
@@ -195,6 +197,8 @@ struct PageEvents {
   private var kernelThreads: [Int32: Bool] = [:]
   /// CPUs that run what another CPU called them for, which no list's thread does.
   private var called: Set<Int32> = []
+  /// CPUs in the softirq of RCU.
+  private var inCallbacks: Set<Int32> = []
 
   mutating func forget() { counts = [:] }
 
@@ -221,6 +225,12 @@ struct PageEvents {
     case .callFunctionExit:
       called.remove(record.cpu)
       return
+    case .softirqEntry where record.a == UInt64(SoftIRQ.rcu.rawValue):
+      inCallbacks.insert(record.cpu)
+      return
+    case .softirqExit where record.a == UInt64(SoftIRQ.rcu.rawValue):
+      inCallbacks.remove(record.cpu)
+      return
     case .mmPageAlloc: name = "page_alloc.o\(low).m\(high)"
     case .mmPageFree: name = "page_free.o\(low)"
     case .mmPageAllocZoneLocked: name = "zone_locked.o\(low).m\(high)"
@@ -230,8 +240,11 @@ struct PageEvents {
       name = "extfrag.ao=\(low).fo=\(order).amt=\(high).fmt=\(type)"
     default: return
     }
-    // An interrupt counts for the thread it interrupts; none is a list's own.
-    if called.contains(record.cpu) || kernelThreads[running[record.cpu] ?? 0] == true { return }
+    // An interrupt counts for the thread it interrupts; none is a list's own. Callbacks of RCU come
+    // over an idle CPU, whose pid was filtered out: the driver sleeps while it waits for them.
+    let pid = running[record.cpu] ?? 0
+    if called.contains(record.cpu) || kernelThreads[pid] == true { return }
+    if pid == 0, inCallbacks.contains(record.cpu) { return }
     counts[name, default: 0] += 1
   }
 }
