@@ -19,6 +19,7 @@ extension RunResult {
       operations: Self.operations(of: machine, plan, measured),
       cpuTime: Self.cpuTime(of: machine, measured), topPaths: Self.topPaths(of: machine),
       counters: Self.counters(of: machine, plan), caches: Self.caches(of: machine),
+      slabPages: Self.slabPages(of: machine), slob: Self.slob(of: machine),
       callSites: Self.callSites(of: machine),
       zones: Self.zones(of: machine, hasDetails), vmalloc: Self.vmalloc(of: machine, hasDetails),
       tlb: Self.tlb(of: machine), locks: Self.locks(of: machine),

@@ -31,6 +31,30 @@ extension RunResult {
     return all
   }
 
+  /// Kernel: `NR_SLAB_RECLAIMABLE_B` and `NR_SLAB_UNRECLAIMABLE_B`, which slob.c counts too
+  /// (`slob_new_pages()`, 6.1).
+  static func slabPages(of machine: borrowing Machine) -> Int {
+    if let slob = machine.world.slab.slobFigures { return slob.pages }
+    var pages = 0
+    for id in machine.world.slab.liveCaches {
+      let slabs = machine.world.slab.figures(of: id).slabs.reduce(0, +)
+      pages += slabs << machine.world.slab.caches[id].sizing.order.index
+    }
+    return pages
+  }
+
+  static func slob(of machine: borrowing Machine) -> Slob? {
+    guard let figures = machine.world.slab.slobFigures else { return nil }
+    let names = figures.lists.count == 1 ? ["all"] : ["small", "medium", "large"]
+    return Slob(
+      lists: zip(names, figures.lists).map { name, list in
+        Slob.List(
+          name: name, pages: list.pages, freeBytes: list.freeBytes, holes: list.holes,
+          largestHole: list.largestHole, searches: list.searches, misses: list.misses,
+          pagesPassed: list.pagesPassed)
+      }, fullPages: figures.fullPages)
+  }
+
   private static func arrays(of cache: CacheID, _ machine: borrowing Machine) -> Cache.Arrays? {
     guard let sizing = machine.world.slab.arraySizing(of: cache) else { return nil }
     let nodes = machine.world.slab.arrayFigures(of: cache).nodes

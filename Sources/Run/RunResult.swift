@@ -26,6 +26,10 @@ package struct RunResult: Encodable, Sendable {
   package var topPaths: [String: String]
   package var counters: [String: UInt64]
   package var caches: [Cache]
+  /// Pages of slabs, or of SLOB's blocks. Pages that kmalloc gave whole are not among them.
+  package var slabPages = 0
+  /// What SLOB's lists hold; none where another allocator is behind kmalloc.
+  package var slob: Slob?
   /// By call site; empty where the scenario names none.
   package var callSites: [CallSite] = []
   package var zones: [Zone]
@@ -107,6 +111,25 @@ package struct RunResult: Encodable, Sendable {
     package var flags = ""
     /// Other names of this cache: of those that were merged into it.
     package var aliases: [String] = []
+  }
+
+  /// SLOB's pages. Those of a list have free blocks, the full ones none.
+  package struct Slob: Encodable, Sendable {
+    package struct List: Encodable, Sendable {
+      /// `small`, `medium`, `large`: of blocks below 256 and 1024 bytes, and of others; `all` where
+      /// the release has one list.
+      package var name: String
+      package var pages: Int
+      package var freeBytes: Int
+      package var holes: Int
+      package var largestHole: Int
+      package var searches: UInt64
+      /// Searches that found no block, so that a page was taken.
+      package var misses: UInt64
+      package var pagesPassed: UInt64
+    }
+    package var lists: [List]
+    package var fullPages: Int
   }
 
   /// What one place in the workload allocated, as `perf kmem` has it by caller.

@@ -27,6 +27,7 @@ package enum Scenarios {
     ("leak-hunt", PackageResources.leak_hunt_yaml),
     ("bulk-network", PackageResources.bulk_network_yaml),
     ("slab-alien-caches", PackageResources.slab_alien_caches_yaml),
+    ("slob-small-machine", PackageResources.slob_small_machine_yaml),
     ("sheaves-vs-cpu-slabs", PackageResources.sheaves_vs_cpu_slabs_yaml),
     ("vmalloc-shootdown", PackageResources.vmalloc_shootdown_yaml),
     ("nic-atomic", PackageResources.nic_atomic_yaml),

@@ -22,6 +22,7 @@ import Testing
     "leak-hunt": ["run.duration=600us"],
     "bulk-network": ["run.warmup=0ns", "run.duration=600us"],
     "slab-alien-caches": ["run.warmup=0ns", "run.duration=100us"],
+    "slob-small-machine": ["run.warmup=0ns", "run.duration=600us"],
     "sheaves-vs-cpu-slabs": ["run.warmup=0ns", "run.duration=100us"],
     "sleep-in-atomic": [],
   ]
@@ -137,6 +138,7 @@ import Testing
       "leak-hunt": ["run.duration=6us"],
       "bulk-network": ["run.warmup=0ns", "run.duration=100us"],
       "slab-alien-caches": ["run.warmup=0ns", "run.duration=10us"],
+      "slob-small-machine": ["run.warmup=0ns", "run.duration=20us"],
       "sheaves-vs-cpu-slabs": ["run.warmup=0ns", "run.duration=10us"],
     ]
     let run = SwitchedRun(

@@ -46,6 +46,7 @@ struct GoldenRun: Sendable, CustomStringConvertible {
     "kmalloc-classes": ["run.warmup=10us", "run.duration=300us"],
     "bulk-network": ["run.duration=1ms"],
     "slab-alien-caches": ["run.warmup=10us", "run.duration=200us"],
+    "slob-small-machine": ["run.warmup=10us", "run.duration=2ms"],
     "sheaves-vs-cpu-slabs": ["run.warmup=10us", "run.duration=200us"],
     "leak-hunt": ["run.duration=1ms"],
     "nic-atomic": ["run.duration=2ms"],

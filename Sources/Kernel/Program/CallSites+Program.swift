@@ -27,7 +27,7 @@ extension World {
     let page = UInt64(architecture.pageSize)
     program.sites.allocated(
       address, site: allocation.site, size: size,
-      given: usable > 0 ? usable : Int((size + page - 1) / page * page),
+      given: usable > 0 ? slab.taken(by: address) : Int((size + page - 1) / page * page),
       way: CallSites.Way(rawValue: cpus[cpu].allocationWay) ?? .fast,
       took: now - program.activations[id].began, on: cpu, at: now)
   }

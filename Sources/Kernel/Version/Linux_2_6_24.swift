@@ -5,7 +5,8 @@ extension KernelVersion {
     name: "2.6.24",
     slab: SlabRules(
       kinds: [.slub, .slab, .slob],
-      orderSearch: .halvingCoarse, cpusCounted: .none, slubOrderMax: 1, minPartial: .five,
+      orderSearch: .halvingCoarse, slubLineAlignment: .wholeForLarge, slobLineAlignment: .whole,
+      cpusCounted: .none, slubOrderMax: 1, minPartial: .five,
       cpuPartialUnit: .none,
       kmallocAlignment: .minimum, slubCacheMax: 2048, slabCacheMax: 4 << 20,
       kmallocNames: .ofAllocator,

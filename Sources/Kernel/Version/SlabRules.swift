@@ -51,6 +51,15 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
     /// Slabs. From 5.16.
     case slabs
   }
+  /// What SLAB_HWCACHE_ALIGN means to an object that is smaller than a cache line.
+  package enum LineAlignment: BitwiseCopyable, Sendable, Equatable {
+    /// Nothing up to half a line, else a line. SLUB up to 2.6.24.
+    case wholeForLarge
+    /// The smallest half, quarter, … of a line that it fits in.
+    case halvedForSmall
+    /// A line. SLOB up to 3.8.
+    case whole
+  }
   /// What a kmalloc class is aligned to.
   package enum KmallocAlignment: BitwiseCopyable, Sendable, Equatable {
     /// The architecture's minimum. Up to 5.3.
@@ -63,6 +72,11 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
 
   /// Kernel: `calculate_order()` (mm/slub.c; 2.6.24, 2.6.27, 2.6.32, 6.6, 6.8).
   package var orderSearch: OrderSearch
+  /// Kernel: `calculate_alignment()` (mm/slub.c; 2.6.24, 3.0).
+  package var slubLineAlignment: LineAlignment
+  /// Kernel: `kmem_cache_create()` (mm/slob.c; 2.6.24, 3.0), since 3.9 `calculate_alignment()`
+  /// (mm/slab_common.c; 3.10).
+  package var slobLineAlignment: LineAlignment
   /// Kernel: `calculate_order()` (mm/slub.c; 2.6.24, 2.6.27, 5.10, 5.15).
   package var cpusCounted: CPUsCounted
   /// Kernel: `slub_max_order` (mm/slub.c; 2.6.24, 2.6.27: `PAGE_ALLOC_COSTLY_ORDER`).
@@ -234,6 +248,15 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
   package var kfreeRCUDelay: Int32
   /// Unit: pointers. Kernel: `KVFREE_BULK_MAX_ENTR` (kernel/rcu/tree.c; 5.10, 6.1).
   package var kfreeRCUBlock: Int32
+
+  /// Kernel: `kmem_cache_create()` (mm/slab.c, 2.6.24) halves too.
+  package func lineAlignment(of kind: SlabKind) -> LineAlignment {
+    switch kind {
+    case .slub: slubLineAlignment
+    case .slab: .halvedForSmall
+    case .slob: slobLineAlignment
+    }
+  }
 
   /// The largest class of an allocator. Unit: bytes. SLOB's own limit is below a page.
   package func kmallocCacheMax(_ kind: SlabKind) -> Int {

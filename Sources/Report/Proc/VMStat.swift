@@ -12,7 +12,9 @@ extension ProcFiles {
   /// Lines that are states of the machine rather than counts of what happened.
   private static func ownFigures(_ result: RunResult) -> [String: UInt64] {
     let free = result.zones.reduce(0) { $0 + $1.freePages }
-    let unreclaimable = result.caches.reduce(0) { $0 + ($1.isReclaimable ? 0 : $1.pages) }
+    let ofCaches = result.caches.reduce(0) { $0 + ($1.isReclaimable ? 0 : $1.pages) }
+    // SLOB counts all its pages here. Kernel: `slob_new_pages()` (mm/slob.c, 6.1).
+    let unreclaimable = result.slob == nil ? ofCaches : result.slabPages
     let reclaimable = result.caches.reduce(0) { $0 + ($1.isReclaimable ? $1.pages : 0) }
     return [
       "nr_free_pages": UInt64(free), "nr_slab_unreclaimable": UInt64(unreclaimable),

@@ -32,11 +32,44 @@ extension TextReport {
     }
     let merged = rows.filter { !$0.aliases.isEmpty }
       .map { "\($0.name) is \($0.aliases.joined(separator: ", ")) too" }
+    let pages = TextLayout.bytes(UInt64(result.slabPages * pageSize))
     table.footer =
-      rest
+      rest + ["\(pages) in all"]
       + merged.flatMap {
         Figures.wrapped($0, width: 78).split(separator: "\n").map(String.init)
       }
+    return table.text(paint)
+  }
+
+  /// SLOB's lists, which no kernel file shows: how much of their pages is free and in how many
+  /// pieces, and how far a search goes.
+  var slob: String? {
+    guard let slob = result.slob, result.slabPages > 0 else { return nil }
+    var table = FigureTable(
+      "SLOB's pages", ["pages", "free", "%Fr", "holes", "largest", "misses", "pages/search"])
+    for list in slob.lists where list.pages > 0 || list.searches > 0 {
+      let limit =
+        switch list.name {
+        case "small": "small, below 256 B"
+        case "medium": "medium, below 1 KiB"
+        case "large": "large"
+        default: "on the one list"
+        }
+      let searches = Double(list.searches)
+      table.rows.append(
+        (
+          limit,
+          [
+            Figures.count(list.pages), TextLayout.bytes(UInt64(list.freeBytes)),
+            "\(list.freeBytes * 100 / max(list.pages * 4096, 1))", Figures.count(list.holes),
+            TextLayout.bytes(UInt64(list.largestHole)),
+            searches > 0 ? Figures.percent(Double(list.misses), of: searches) : "-",
+            searches > 0 ? Figures.short(Double(list.pagesPassed) / searches) : "-",
+          ]
+        ))
+    }
+    let full = Figures.count(slob.fullPages)
+    table.rows.append(("full, on no list", [full, "-", "-", "-", "-", "-", "-"]))
     return table.text(paint)
   }
 

@@ -24,7 +24,7 @@ package struct TextReport {
       result: result, isVerbose: style.isVerbose, paint: Paint(isOn: style.isColored))
     let sections: [String?] = [
       report.header, report.operations, report.whereTimeWent, report.locks, report.caches,
-      report.slabinfo, report.callSites,
+      report.slabinfo, report.slob, report.callSites,
       report.vmalloc, report.shootdowns, report.interrupts, report.zones, report.counters,
       report.worthALook, report.notes, report.warnings, report.violations, report.verdict,
     ]

@@ -65,6 +65,7 @@ struct EmulatedGuest: ~Copyable {
     _ = call([.vmUnmapAliases(.start)], at: OperationSite(cpu: 0, context: .task))
     wait(EmulatedGuest.pause)
     if slab == .slab { rest(sizes) }
+    holdBlocks()
   }
 
   /// SLAB's reapers take from idle caches until nothing is left, which a kernel that has been up for

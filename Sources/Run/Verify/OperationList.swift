@@ -9,6 +9,10 @@ package struct OperationList: Sendable {
   package var operations: [RecordedOperation]
   /// Whether page events were recorded: a list without any was recorded with tracing off.
   package var recordsPageEvents: Bool
+  /// Whether TLB flushes were recorded too.
+  package var recordsFlushes: Bool {
+    operations.contains { $0.figures.contains { $0.key.hasPrefix("tlb.") } }
+  }
 }
 
 extension OperationList {
@@ -87,6 +91,14 @@ package struct RecordedFigure: Sendable, Equatable {
 }
 
 extension OperationKind {
+  var isFree: Bool {
+    switch self {
+    case .free: true
+    case .bulk(let bulk): bulk.cache == nil
+    default: false
+    }
+  }
+
   /// Whether the recorder's own thread did it, whose events were not recorded: what makes and ends
   /// caches, waits and sets. All else is done by a thread on a CPU, and says what it got.
   var isDriversOwn: Bool {

@@ -19,7 +19,9 @@ struct OperationListRun {
   /// Carries out all operations.
   mutating func run(on guest: inout EmulatedGuest) throws(RecordingError) {
     let starting = startingState
+    let recordsFlushes = list.recordsFlushes
     for operation in list.operations {
+      let name = guest.openName()
       guest.beginOperation()
       var answers: [String: String]
       do throws(EmulatedGuest.Refusal) {
@@ -40,6 +42,8 @@ struct OperationListRun {
           hint: "does a vmalloc or a lock wait where nothing wakes it?")
       }
       answers.merge(guest.state()) { mine, _ in mine }
+      guest.closeName(name)
+      guest.use(RecorderFiles(for: operation.kind, recordsFlushes: recordsFlushes))
       guest.wait(EmulatedGuest.pause)
       if operation.kind.isDriversOwn, !guest.countsRecorder { guest.events.forget() }
       answers.merge(guest.counts()) { mine, _ in mine }
@@ -95,14 +99,10 @@ struct OperationListRun {
     }
   }
 
-  /// Whether an operation's figures follow from the list. SLOB shares pages between all callers and
-  /// nodes, so what a list gets depends on the holes that others left: there only what a set holds
-  /// is firm, and what is left when the last object was freed.
+  /// Whether all of an operation's figures follow from the list.
   private func isFirm(_ operation: RecordedOperation) -> Bool {
-    guard list.guest.configuration.slab == .slob else { return true }
-    let last = list.operations.last { operation in
-      if case .free = operation.kind { true } else { false }
-    }
+    guard list.guest.configuration.firm == .heldAndAfterLastFree else { return true }
+    let last = list.operations.last { $0.kind.isFree }
     return operation.number > (last?.number ?? 0)
   }
 

@@ -11,6 +11,15 @@ package struct RecordedConfiguration: Sendable, Equatable {
   /// CONFIG_TRANSPARENT_HUGEPAGE and not `transparent_hugepage=never`, which the guests had.
   package var transparentHugePages = false
 
+  /// Which figures of a list follow from it, and not from what the kernel did before.
+  package enum Firm: Sendable, Equatable {
+    case all
+    /// What a set holds, and everything behind the list's last free. SLOB shares pages between all
+    /// callers and nodes, so what else a list gets depends on the holes that others left.
+    case heldAndAfterLastFree
+  }
+  package var firm: Firm { slab == .slob ? .heldAndAfterLastFree : .all }
+
   package init() {}
 
   /// The small configuration of the guests with SLAB and SLOB. Source: config_6.1slab.txt and

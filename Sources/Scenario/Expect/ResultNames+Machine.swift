@@ -7,6 +7,10 @@ extension ResultNames {
   func memory(_ parts: [String], _ text: String) -> ResultName? {
     switch (parts[0], parts.count) {
     case ("slub", 2): return slub(parts[1], text)
+    case ("slab", 2):
+      guard parts[1] == "pages" else { return nil }
+      return ResultName(text: text, dimension: .number) { Double($0.slabPages) }
+    case ("slob", 3): return slob(parts[1], parts[2], text)
     case ("sites", 3): return site(parts[1], parts[2], text)
     case ("caches", 3): return cache(parts[1], parts[2], text)
     case ("zones", 2):
@@ -28,6 +32,24 @@ extension ResultNames {
         }
       }
     default: return nil
+    }
+  }
+
+  /// A figure of one of SLOB's lists; 0 where another allocator runs, so that a scenario can be
+  /// tried on both.
+  private func slob(_ list: String, _ field: String, _ text: String) -> ResultName? {
+    guard Self.slobLists.contains(list), Self.slobFields.contains(field) else { return nil }
+    let isSize = field == "free" || field == "largest_hole"
+    return ResultName(text: text, dimension: isSize ? .size : .number) { result in
+      guard let list = result.slob?.lists.first(where: { $0.name == list }) else { return 0 }
+      return switch field {
+      case "pages": Double(list.pages)
+      case "free": Double(list.freeBytes)
+      case "holes": Double(list.holes)
+      case "largest_hole": Double(list.largestHole)
+      case "searches": Double(list.searches)
+      default: Double(list.misses)
+      }
     }
   }
 

@@ -49,7 +49,7 @@ struct ResultNames {
   let groups = [
     "throughput", "latency", "operations", "violations", "counters", "slub", "caches", "zones",
     "vmalloc", "tlb", "locks", "interrupts", "cpu_time", "drops", "arrivals", "events", "time",
-    "warnings", "would_reclaim", "sites",
+    "warnings", "would_reclaim", "sites", "slab", "slob",
   ]
 
   func isGroup(_ text: String) -> Bool {
@@ -65,7 +65,7 @@ struct ResultNames {
     var all = [
       "violations", "warnings", "would_reclaim", "events", "time", "throughput",
       "tlb.wait.mean", "tlb.wait.max", "locks.acquisitions", "locks.contended",
-      "locks.wait.total", "locks.wait.max", "zones.free_pages",
+      "locks.wait.total", "locks.wait.max", "zones.free_pages", "slab.pages",
     ]
     all += Violation.Kind.allCases.map { "violations.\($0.rawValue)" }
     for name in Set(program.operations.flatMap { [$0, Self.base($0)] }).sorted() {
@@ -78,6 +78,7 @@ struct ResultNames {
     all += Self.vmalloc.map { "vmalloc.\($0)" } + Self.tlb.map { "tlb.\($0)" }
     all += Self.interrupts.map { "interrupts.\($0)" }
     all += Self.slubStats.map { "slub.\($0)" } + ["slub.alloc", "slub.free"]
+    all += Self.slobLists.flatMap { list in Self.slobFields.map { "slob.\(list).\($0)" } }
     all += TimeCategory.allCases.map { "cpu_time.\($0.key.dropLast(3))" }
     all += sites.flatMap { name in Self.siteFields.map { "sites.\(name).\($0)" } }
     all += cacheNames.flatMap { name in Self.cacheFields.map { "caches.\(name).\($0)" } }
@@ -97,6 +98,8 @@ struct ResultNames {
     "object_size", "slab_size", "objects_per_slab", "order", "slabs", "active_objects",
     "objects", "partial",
   ]
+  static let slobLists = ["small", "medium", "large"]
+  static let slobFields = ["pages", "free", "holes", "largest_hole", "searches", "misses"]
   static let siteFields = [
     "allocations", "failed", "requested", "allocated", "wasted", "slow_path", "new_slabs", "frees",
     "cross_cpu_frees", "live", "leaked",

@@ -20,6 +20,22 @@ import Testing
     #expect(none == .zeroSize && complaints == [])
   }
 
+  @Test(
+    "SLAB_HWCACHE_ALIGN of 20, 30, 40 bytes: nothing or a line, parts of one, or a line",
+    arguments: [
+      ("2.6.24", SlabKind.slub, [24, 32, 64]), ("2.6.27", .slub, [32, 32, 64]),
+      ("2.6.24", .slab, [32, 32, 64]), ("2.6.24", .slob, [64, 64, 64]),
+      ("3.10", .slob, [32, 32, 64]),
+    ])
+  func lineAlignment(kernel: String, kind: SlabKind, strides: [Int]) throws {
+    for (size, stride) in zip([20, 30, 40], strides) {
+      var runner = try PathRunner(cpus: 1, kernel: kernel, slab: kind)
+      let cache = try runner.makeCache("lines", size: size, flags: .hwCacheAlign)
+      let objects = (0..<3).map { _ in runner.allocate(cache, on: 0).raw }.sorted()
+      #expect(Int(objects[1] - objects[0]) == stride, "\(kernel) \(kind) \(size)")
+    }
+  }
+
   @Test("a second free is reported, on the fast path and on the slow one, and the run goes on")
   func doubleFree() throws {
     var runner = try PathRunner(cpus: 2)

@@ -87,6 +87,28 @@ import Testing
     #expect(complaints == 0)
   }
 
+  @Test("the figures say what is free on each list, in how many holes, and how far searches went")
+  func figures() throws {
+    var runner = try runner()
+    let objects = (0..<40).map { _ in kmalloc(100, &runner) }
+    for index in [3, 5, 6] { runner.free(objects[index], on: 0) }
+    _ = kmalloc(4080, &runner)
+    let (answer, pages) = (runner.world.slab.slobFigures, runner.world.slab.slob.pageCount)
+    let figures = try #require(answer)
+    // 36 blocks of 108 bytes fill a page but for what alignment leaves between them.
+    #expect(figures.lists.map(\.pages) == [2, 0, 1] && figures.fullPages == 0)
+    let free = 2 * 4096 - 37 * 108
+    #expect(figures.lists[0].freeBytes == free && figures.lists[0].searches == 40)
+    #expect(figures.lists[0].misses == 2 && figures.lists[0].pagesPassed == 39)
+    // The third object's hole, one of the fifth and sixth together, those between blocks, the end.
+    #expect(figures.lists[0].largestHole == 4096 - 3 * 112 - 108)
+    #expect(figures.lists[2].freeBytes == 8 && figures.lists[2].holes == 1)
+    #expect(figures.pages == pages)
+    runner.world.slab.resetStatistics()
+    let reset = runner.world.slab.slobFigures?.lists.map(\.searches)
+    #expect(reset == [0, 0, 0])
+  }
+
   /// A page as the map of its units: what is used, and which list it is on.
   struct Model {
     var used: [Int: [Bool]] = [:]

@@ -61,7 +61,8 @@ extension SlabAllocator {
     }
     let flags = settings.kind == .slub ? flags.union(settings.debug) : flags
     let aligned = SlabSizing.alignment(
-      requested: align, objectSize: objectSize, flags: flags, cacheLine: cacheLine)
+      requested: align, objectSize: objectSize, flags: flags, cacheLine: cacheLine,
+      rules.lineAlignment(of: settings.kind))
     let id = CacheID(names.count)
     let sizing =
       settings.kind == .slob

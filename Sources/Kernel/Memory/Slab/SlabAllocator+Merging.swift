@@ -35,7 +35,8 @@ extension SlabAllocator {
       flags.isDisjoint(with: SlabAllocator.neverMerge), settings.debug.isEmpty
     else { return nil }
     let aligned = SlabSizing.alignment(
-      requested: align, objectSize: objectSize, flags: flags, cacheLine: cacheLine)
+      requested: align, objectSize: objectSize, flags: flags, cacheLine: cacheLine,
+      rules.lineAlignment(of: settings.kind))
     let size = roundUp(roundUp(objectSize, to: SlabSizing.wordSize), to: aligned)
     return names.indices.lazy.map { CacheID($0) }.first { cache in
       let own = Int(self.layouts[cache.index].size)

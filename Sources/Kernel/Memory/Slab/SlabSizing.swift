@@ -85,14 +85,20 @@ package struct SlabSizing: BitwiseCopyable, Equatable, Sendable {
 
   /// The alignment of a cache's objects. Unit: bytes.
   ///
-  /// Kernel: `calculate_alignment()` (mm/slab_common.c, 6.12).
+  /// Kernel: `calculate_alignment()` (mm/slab_common.c, 6.12; mm/slub.c, 2.6.24);
+  /// `kmem_cache_create()` (mm/slab.c, mm/slob.c; 2.6.24).
   package static func alignment(
-    requested: Int, objectSize: Int, flags: SlabFlags, cacheLine: Int
+    requested: Int, objectSize: Int, flags: SlabFlags, cacheLine: Int,
+    _ rule: SlabRules.LineAlignment = .halvedForSmall
   ) -> Int {
     var align = requested
     if flags.contains(.hwCacheAlign) {
       var line = cacheLine
-      while objectSize <= line / 2 { line /= 2 }
+      switch rule {
+      case .halvedForSmall: while objectSize <= line / 2 { line /= 2 }
+      case .wholeForLarge: if objectSize <= line / 2 { line = 0 }
+      case .whole: break
+      }
       align = max(align, line)
     }
     return roundUp(max(align, wordSize), to: wordSize)

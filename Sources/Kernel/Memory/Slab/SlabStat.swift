@@ -41,5 +41,6 @@ extension SlabAllocator {
     for index in 0..<sheaves.cpus.count {
       (sheaves.cpus[index].allocFast, sheaves.cpus[index].freeFast) = (0, 0)
     }
+    slob.resetStatistics()
   }
 }

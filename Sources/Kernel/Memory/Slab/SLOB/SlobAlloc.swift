@@ -192,13 +192,30 @@ extension SlabAllocator {
     owners.set(pages.index, 1, to: page.map { Int32($0.index) + 1 } ?? 0)
   }
 
-  /// What kmalloc gave at an address may hold. Kernel: `ksize()` (mm/slob.c, 6.1).
+  /// What kmalloc gave at an address may hold; an object of a cache, which has no header before it,
+  /// is as long as its block. Kernel: `ksize()` (mm/slob.c, 6.1), which knows the former only.
   func slobSize(of address: Address) -> Int {
+    let own = takenUnits(at: address)
+    guard own == 0 else { return own * SlobPages.unitBytes }
     guard let (page, unit) = slobPlace(of: address + -SlobRequest.headerBytes),
       slob.takenUnits(page, unit) > 0
     else { return 0 }
     let bytes = max(slob.header(page, unit) - SlobRequest.headerBytes, 0)
     return SlobPages.units(bytes) * SlobPages.unitBytes
+  }
+
+  /// What an allocation takes of memory: its block, header included; elsewhere what it may hold.
+  ///
+  /// Kernel: `bytes_alloc` of `trace_kmalloc()` (mm/slob.c, 6.1).
+  func taken(by address: Address) -> Int {
+    guard settings.kind == .slob else { return size(of: address) }
+    let units = max(takenUnits(at: address), takenUnits(at: address + -SlobRequest.headerBytes))
+    return units > 0 ? units * SlobPages.unitBytes : size(of: address)
+  }
+
+  /// Units of the block that begins at an address; 0 where none does.
+  private func takenUnits(at address: Address) -> Int {
+    slobPlace(of: address).map { slob.takenUnits($0.0, $0.1) } ?? 0
   }
 
   /// The sizes of a cache. Kernel: `__kmem_cache_create()` (mm/slob.c, 6.1).

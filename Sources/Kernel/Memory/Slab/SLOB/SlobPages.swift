@@ -40,6 +40,10 @@ package struct SlobPages: ~Copyable {
     var first = ID<Page>.none
     var last = ID<Page>.none
     var count: Int32 = 0
+    /// Searches, those that found nothing, and the pages they looked at.
+    var searches: UInt64 = 0
+    var misses: UInt64 = 0
+    var pagesPassed: UInt64 = 0
   }
   /// What a search met: it is paid for by its length.
   struct Walk: BitwiseCopyable {
@@ -115,7 +119,8 @@ package struct SlobPages: ~Copyable {
   /// `unit` of the walk is -1 where none does. Kernel: `slob_alloc()`, `slob_page_alloc()`.
   mutating func allocate(_ request: SlobRequest) -> Walk {
     var walk = Walk()
-    var page = lists[list(for: request.bytes)].first
+    let list = list(for: request.bytes)
+    var page = lists[list].first
     while !page.isNone {
       walk.pages += 1
       let record = all[page]
@@ -125,11 +130,14 @@ package struct SlobPages: ~Copyable {
         take(request, in: page, &walk)
         if walk.unit >= 0 {
           if all[page].list >= 0 { rotate(to: page) }
-          return walk
+          break
         }
       }
       page = record.next
     }
+    lists[list].searches += 1
+    lists[list].misses += walk.unit < 0 ? 1 : 0
+    lists[list].pagesPassed += UInt64(walk.pages)
     return walk
   }
 
