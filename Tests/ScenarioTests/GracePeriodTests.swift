@@ -42,7 +42,8 @@ import Testing
   @Test(
     "an object of kfree_rcu is freed after the release's delay and a grace period",
     arguments: [
-      ("4.19", "3ms", "30ms"), ("5.10", "19ms", "60ms"), ("6.12", "4999ms", "5050ms"),
+      ("3.0", "3ms", "30ms"), ("4.19", "3ms", "30ms"), ("5.10", "19ms", "60ms"),
+      ("6.12", "4999ms", "5050ms"),
     ])
   func delays(kernel: String, before: String, after: String) throws {
     let (early, _) = try left(Self.one, kernel: kernel, duration: before)

@@ -73,6 +73,24 @@ import Testing
     return machine
   }
 
+  /// Arrays that are flushed, blocks that are cut, slabs of every release's kind.
+  @Test(arguments: [("2.6.24", "slab"), ("4.19", "slab"), ("6.1", "slab"), ("6.1", "slob")])
+  func everyAllocatorKeepsThem(kernel: String, slab: String) throws {
+    for memory in ["4MiB", "1GiB"] {
+      var overrides = Overrides()
+      overrides.machine = "pu:2"
+      overrides.sets = [
+        "kernel.version=\(kernel)", "kernel.slab=\(slab)", "machine.memory=\(memory)", "expect=[]",
+        "run.warmup=0ns", "run.duration=2ms",
+      ]
+      var options = RunOptions()
+      options.checkInvariantsEvery = 97
+      var runner = Runner(try Scenarios.load("kmalloc-classes", overrides).plan, options: options)
+      runner.run(drain: { _ in }, shouldStop: { _, _ in false })
+      #expect(runner.brokenInvariant == nil, "\(memory)")
+    }
+  }
+
   @Test func theWholeRunKeepsThem() throws {
     var options = RunOptions()
     options.checkInvariantsEvery = 37

@@ -7,7 +7,6 @@ package enum WorkItem: BitwiseCopyable, Equatable {
   /// Does nothing; for tests of the queue itself.
   case nothing
   case flushCPUSlab(cache: UInt16)
-  case freeSlabsByRCU
   case drainVmapArea, delayedVfree
   case purgeVmapNode(VmapNodeID)
   case kfreeRCUMonitor, fillPageCache
@@ -17,7 +16,6 @@ package enum WorkItem: BitwiseCopyable, Equatable {
     switch self {
     case .nothing: .script(Script(from: 0, to: 0))
     case .flushCPUSlab(let cache): .flushCPUSlab(.start(cache: cache))
-    case .freeSlabsByRCU: .freeSlabsByRCU(.start)
     case .drainVmapArea: .drainVmapWork(.start)
     case .delayedVfree: .delayedVfreeWork(.start)
     case .kfreeRCUMonitor: .kfreeRCUMonitor(.start)

@@ -99,7 +99,6 @@ package enum Frame: BitwiseCopyable {
   case fallbackAlloc(FallbackAlloc)
   case cacheGrow(CacheGrow)
   case slabsDestroy(SlabsDestroy)
-  case freeSlabsByRCU(FreeSlabsByRCU)
   case cacheFree(CacheFree)
   case freeBlock(FreeBlock)
   case drainAlien(DrainAlien)
@@ -230,7 +229,6 @@ package enum Frame: BitwiseCopyable {
     case .fallbackAlloc(let path): return go(path, Frame.fallbackAlloc)
     case .cacheGrow(let path): return go(path, Frame.cacheGrow)
     case .slabsDestroy(let path): return go(path, Frame.slabsDestroy)
-    case .freeSlabsByRCU(let path): return go(path, Frame.freeSlabsByRCU)
     case .cacheFree(let path): return go(path, Frame.cacheFree)
     case .freeBlock(let path): return go(path, Frame.freeBlock)
     case .drainAlien(let path): return go(path, Frame.drainAlien)
@@ -356,7 +354,6 @@ package enum Frame: BitwiseCopyable {
     case .fallbackAlloc: FallbackAlloc.name
     case .cacheGrow: CacheGrow.name
     case .slabsDestroy: SlabsDestroy.name
-    case .freeSlabsByRCU: FreeSlabsByRCU.name
     case .cacheFree: CacheFree.name
     case .freeBlock: FreeBlock.name
     case .drainAlien: DrainAlien.name

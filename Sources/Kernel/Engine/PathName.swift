@@ -19,7 +19,7 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case kmem_cache_shrink, kmem_cache_create, kmem_cache_destroy
   case slob_alloc, slob_free
   case __cache_alloc, cache_alloc_refill, ____cache_alloc_node, fallback_alloc, cache_grow_begin
-  case slabs_destroy, kmem_rcu_free, cache_flusharray, free_block, __drain_alien_cache
+  case slabs_destroy, cache_flusharray, free_block, __drain_alien_cache
   case cache_reap, drain_array, drain_freelist, do_drain, drain_cpu_caches
   case alloc_from_pcs, free_to_pcs, refill_objects, __refill_objects_node, alloc_from_new_slab
   case get_from_partial_node, get_from_any_partial, sheaf_flush_unused, sheaf_flush_main

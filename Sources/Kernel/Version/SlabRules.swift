@@ -242,7 +242,8 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
     /// Blocks of pointers of a CPU, freed together (`blockEntries` of them in a block).
     case batched
   }
-  /// Kernel: `kfree_call_rcu()`, `kvfree_call_rcu()` (kernel/rcu/tree.c; 5.4, 5.8, 6.12).
+  /// Kernel: `__kfree_rcu()` (include/linux/rcupdate.h; 3.0); `kfree_call_rcu()`,
+  /// `kvfree_call_rcu()` (kernel/rcu/tree.c; 5.4, 5.8, 6.12).
   package var kfreeRCU: KfreeRCU
   /// Unit: milliseconds. Kernel: `KFREE_DRAIN_JIFFIES` (kernel/rcu/tree.c; 5.15, 6.1).
   package var kfreeRCUDelay: Int32

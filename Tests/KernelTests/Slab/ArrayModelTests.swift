@@ -12,9 +12,12 @@ import Testing
     let cpus, nodes, size: Int
     let seed: UInt64
     var hasFailures = false
+    /// Of all memory.
+    var pages = Int.max
     var testDescription: String {
       "\(version.name), \(cpus) CPUs, \(nodes) nodes, \(size) bytes, seed \(seed)"
         + (hasFailures ? ", failing page allocations" : "")
+        + (pages < .max ? ", \(pages) pages of memory" : "")
     }
   }
 
@@ -28,6 +31,10 @@ import Testing
     Case(version: .v3_10, cpus: 4, nodes: 2, size: 256, seed: 7),
     Case(version: .v2_6_24, cpus: 2, nodes: 2, size: 2048, seed: 8, hasFailures: true),
     Case(version: .v2_6_24, cpus: 1, nodes: 1, size: 200_000, seed: 9),
+    Case(version: .v6_1, cpus: 1, nodes: 1, size: 512, seed: 10, pages: 2),
+    Case(version: .v6_1, cpus: 4, nodes: 2, size: 1024, seed: 11, pages: 3),
+    Case(version: .v4_1, cpus: 1, nodes: 1, size: 96, seed: 12, pages: 2),
+    Case(version: .v2_6_24, cpus: 2, nodes: 1, size: 256, seed: 13, hasFailures: true, pages: 2),
   ]
 
   @Test("agrees with lists of numbers", arguments: cases)
@@ -43,10 +50,12 @@ import Testing
       sizing, nodeOf: nodeOf, nearest: nearest(runner), isNew: one.version.slab.checksNodeUnlocked)
     var random = RandomStream(seed: one.seed, index: 7)
     var (used, addresses) = ([Int](), [Int: Address]())
+    runner.pagesLeft = one.pages
+    var failures = 0
     for turn in 0..<6000 {
       let cpu = random.below(one.cpus)
       runner.hasNoPages = one.hasFailures && random.below(3) == 0
-      model.hasNoPages = runner.hasNoPages
+      model.hasNoPages = runner.hasNoPages || runner.pagesLeft < sizing.order.pageCount
       let wanted = turn / 1500 % 2 == 0 ? 600 : 400
       if random.below(1000) < wanted, used.count < 1200 {
         let node = random.below(8) == 0 ? random.below(one.nodes) : nil
@@ -54,6 +63,7 @@ import Testing
         let address = runner.allocate(
           cache, gfp: .atomic, node: node.map { NodeID($0) } ?? .any, on: cpu)
         #expect((object == nil) == (address == .null), "turn \(turn)")
+        failures += object == nil ? 1 : 0
         guard let object else { continue }
         #expect(addresses[object] ?? address == address, "turn \(turn): another object")
         addresses[object] = address
@@ -70,6 +80,7 @@ import Testing
       guard figures == model.figures else { return }
       if turn % 200 == 0 { try walk(runner, cache, used.count) }
     }
+    #expect(one.pages == .max || failures > 100, "memory never ended")
     for object in used {
       model.free(object, on: 0)
       runner.free(addresses[object]!, on: 0)
@@ -78,6 +89,8 @@ import Testing
     let slabs = runner.world.slab.arrayFigures(of: cache).nodes.map(\.slabs)
     #expect(slabs.allSatisfy { $0 == 0 })
     try walk(runner, cache, 0)
+    let left = runner.pagesLeft
+    #expect(left == one.pages, "a page is lost")
   }
 
   /// The page allocator's order of nodes, which SLAB follows.

@@ -220,6 +220,21 @@ import Testing
         && sizing.colours == (row.size == 96 || row.size == 192 ? 1 : 0))
   }
 
+  @Test("pages of a SLAB_TYPESAFE_BY_RCU cache wait for a grace period, others do not")
+  func readers() throws {
+    for (flags, waiting, given) in [(SlabFlags.typesafeByRCU, 5, 0), ([], 0, 5)] {
+      var runner = try PathRunner(cpus: 1, kernel: "6.1", slab: .slab)
+      let cache = try runner.makeCache("c", size: 500, flags: flags)
+      let objects = (0..<40).map { _ in runner.allocate(cache, on: 0) }
+      for object in objects { runner.free(object, on: 0) }
+      _ = runner.call(.kmemCacheShrink(.start(cache)), on: 0)
+      let (pending, pages) = (runner.world.rcu.pending, runner.pagesGiven[0] ?? 0)
+      let slabs = runner.world.slab.arrayFigures(of: cache).nodes[0].slabs
+      #expect(pending == waiting && pages == given && slabs == 0)
+      try runner.world.slab.checkInvariants()
+    }
+  }
+
   @Test("the largest class comes from slabs up to 6.0, from pages above 8 KiB from 6.1")
   func largest() {
     let old = KmallocClasses(minimum: 32, kind: .slab, rules: KernelVersion.v5_4.slab)

@@ -33,6 +33,8 @@ struct PathRunner: ~Copyable {
   private var isInWorkItem = false
   /// Whether every request for pages fails.
   var hasNoPages = false
+  /// What is left of a machine's memory that is smaller than any the page allocator boots with.
+  var pagesLeft = Int.max
 
   init(
     cpus: Int, nodes: Int = 1, bytesPerNode: UInt64 = 1 << 30, seed: UInt64 = 1,
@@ -109,6 +111,8 @@ struct PathRunner: ~Copyable {
       world.cpus[CPUID(cpu)].preemptCount.subtract(PreemptCount.preemption)
     case .call(.onEachCPU(.start(.flushCPUSlab(let cache)))): flush(CacheID(Int(cache)))
     case .call(.allocPages) where hasNoPages: cpus[cpu][top].reply = .pfn(.none)
+    case .call(.allocPages(.start(let order, _, _))) where pagesLeft < order.pageCount:
+      cpus[cpu][top].reply = .pfn(.none)
     case .call(.onEachCPU(.start(let function))):
       for target in cpus.indices { _ = call(function.frame, on: target) }
     case .call(let frame): cpus[cpu][top].frames.append(frame)
@@ -140,6 +144,14 @@ struct PathRunner: ~Copyable {
   }
 
   private mutating func note(called frame: Frame) {
+    if pagesLeft < .max {
+      if case .freePages(.start(_, let order)) = frame { pagesLeft += order.pageCount }
+      if case .allocPages(.start(let order, _, _)) = frame, !hasNoPages,
+        pagesLeft >= order.pageCount
+      {
+        pagesLeft -= order.pageCount
+      }
+    }
     guard !isInWorkItem else { return }
     if case .freePages(.start(_, let order)) = frame { pagesGiven[order.index, default: 0] += 1 }
     if case .allocPages(.start(let order, _, _)) = frame {

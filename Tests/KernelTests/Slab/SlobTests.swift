@@ -119,8 +119,10 @@ import Testing
     static func list(_ bytes: Int) -> Int { bytes < 256 ? 0 : bytes < 1024 ? 1 : 2 }
 
     /// Returns: the number of the page and the unit of the block.
-    mutating func allocate(bytes: Int, align: Int, header: Int, node: Int?, own: Int) -> (Int, Int)
-    {
+    /// nil where it would take more than `pages`.
+    mutating func allocate(
+      bytes: Int, align: Int, header: Int, node: Int?, own: Int, pages: Int
+    ) -> (Int, Int)? {
       let list = Self.list(bytes)
       for (place, page) in lists[list].enumerated() where node == nil || nodes[page] == node {
         guard let unit = fit(page, bytes, align, header) else { continue }
@@ -132,6 +134,7 @@ import Testing
         }
         return (page, unit)
       }
+      guard used.count < pages else { return nil }
       made += 1
       used[made] = Array(repeating: false, count: 2048)
       nodes[made] = node ?? own
@@ -177,9 +180,16 @@ import Testing
     }
   }
 
-  @Test("agrees with a map of bytes", arguments: [(1, 1), (2, 1), (3, 2), (4, 2)])
-  func model(seed: Int, nodes: Int) throws {
+  static let models = [
+    (1, 1, Int.max), (2, 1, .max), (3, 2, .max), (4, 2, .max), (5, 1, 2), (6, 2, 3),
+  ]
+
+  @Test(
+    "agrees with a map of bytes, also where all memory is two or three pages", arguments: models)
+  func model(seed: Int, nodes: Int, pagesMost: Int) throws {
     var runner = try runner(nodes: nodes)
+    runner.pagesLeft = pagesMost
+    var failures = 0
     var (model, random) = (Model(), RandomStream(seed: UInt64(seed), index: 3))
     var held: [(page: Int, unit: Int, size: Int, address: Address)] = []
     var bases: [Int: UInt64] = [:]
@@ -190,11 +200,14 @@ import Testing
         let size = 1 + random.below([60, 300, 1500, 4087][random.below(4)])
         let node = random.below(6) == 0 ? random.below(nodes) : nil
         let isPower = size & (size - 1) == 0
-        let (page, unit) = model.allocate(
+        let block = model.allocate(
           bytes: size + 8, align: isPower ? max(size, 8) : 8, header: 8, node: node,
-          own: runner.world.node(of: CPUID(cpu)).index)
+          own: runner.world.node(of: CPUID(cpu)).index, pages: pagesMost)
         let address = kmalloc(
           size, &runner, node: node.map { NodeID($0) } ?? .any, on: cpu)
+        #expect((block == nil) == (address == .null), "turn \(turn)")
+        failures += block == nil ? 1 : 0
+        guard let (page, unit) = block, address != .null else { continue }
         let base = bases[page] ?? address.raw & ~4095
         bases[page] = base
         #expect(address.raw == base + UInt64(unit * 2 + 8), "turn \(turn)")
@@ -210,8 +223,11 @@ import Testing
       #expect(listed == model.lists.map(\.count) && pages == model.used.count, "turn \(turn)")
       if turn % 100 == 0 { try runner.world.slab.checkInvariants() }
     }
+    #expect(pagesMost == .max || failures > 100, "memory never ended")
     for one in held { runner.free(one.address, on: 0) }
     try runner.world.slab.checkInvariants()
+    let left = runner.pagesLeft
+    #expect(left == pagesMost, "a page is lost")
     let (pages, raised) = (
       runner.world.slab.slob.pageCount, runner.world.complaints.raised.count
     )

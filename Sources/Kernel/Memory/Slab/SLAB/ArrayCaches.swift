@@ -12,6 +12,8 @@ struct ArrayCache: BitwiseCopyable {
   var limit: UInt16
   /// Objects that move between it and the node at a time.
   var batch: UInt16
+  /// While it is flushed: how many of its oldest entries are back in their slabs already.
+  var given: UInt16
   /// Used since the reaper last came by.
   var touched: Bool
   /// Guards an alien array. Kernel: `alien_cache.lock`; a field of the array up to 3.17.
@@ -21,7 +23,8 @@ struct ArrayCache: BitwiseCopyable {
   var freeHits: UInt32
 
   static let blank = ArrayCache(
-    first: 0, avail: 0, limit: 0, batch: 0, touched: false, lock: .none, allocHits: 0, freeHits: 0)
+    first: 0, avail: 0, limit: 0, batch: 0, given: 0, touched: false, lock: .none, allocHits: 0,
+    freeHits: 0)
 }
 
 /// An object in an array, and where its link and its slab are, so that taking it reads no slab.
@@ -92,8 +95,6 @@ struct ArrayCaches: ~Copyable {
   var slabs: Buffer<ArraySlab>
   /// For each CPU, the node whose alien arrays its reaper looks at next. Kernel: `slab_reap_node`.
   var reapNodes: Buffer<UInt8>
-  /// Slabs that wait until nobody reads them any more, of SLAB_TYPESAFE_BY_RCU caches.
-  var firstWaiting: ID<Slab>
   var arraysUsed: Int
   var entriesUsed: Int
   var aliensUsed: Int
@@ -123,7 +124,6 @@ struct ArrayCaches: ~Copyable {
     aliens = Buffer(0, -1)
     slabs = Buffer(0, ArraySlab(freelist: .null, start: 0))
     reapNodes = Buffer(cpuCount, 0)
-    firstWaiting = .none
     (arraysUsed, entriesUsed, aliensUsed) = (0, 0, 0)
     (spareArrays, spareEntries) = ([], [])
   }
@@ -137,7 +137,6 @@ struct ArrayCaches: ~Copyable {
     aliens = other.aliens.clone()
     slabs = other.slabs.clone()
     reapNodes = other.reapNodes.clone()
-    firstWaiting = other.firstWaiting
     (arraysUsed, entriesUsed) = (other.arraysUsed, other.entriesUsed)
     aliensUsed = other.aliensUsed
     (spareArrays, spareEntries) = (other.spareArrays, other.spareEntries)

@@ -115,81 +115,36 @@ package enum CacheGrow: Path {
 
 /// Gives back the pages of slabs that no node counts any more, a chain through `next`.
 ///
-/// Pages of SLAB_TYPESAFE_BY_RCU slabs are left to a work item.
+/// Those of a SLAB_TYPESAFE_BY_RCU cache wait for a grace period (`kmem_rcu_free()`); indexes that
+/// lie elsewhere are freed at once.
 ///
 /// Kernel: `slabs_destroy()`, `slab_destroy()`, `kmem_freepages()` (mm/slab.c, 6.1).
 package enum SlabsDestroy: Path {
   case start(ID<Slab>)
   case pagesFreed(freelist: Address, next: ID<Slab>)
   case freed(next: ID<Slab>)
-  case left
 
   package static var name: PathName { .slabs_destroy }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
-    case .start(let slab), .freed(let slab): return next(slab, &world, cpu)
+    case .start(let slab), .freed(let slab): return next(slab, &world)
     case .pagesFreed(let freelist, let next):
-      guard freelist != .null else { return self.next(next, &world, cpu) }
+      guard freelist != .null else { return self.next(next, &world) }
       return ask(.call(.kfree(.start(freelist))), then: .freed(next: next))
-    case .left: return .return()
     }
   }
 
-  private mutating func next(
-    _ first: ID<Slab>, _ world: inout World, _ cpu: CPUID
-  ) -> Step {
+  private mutating func next(_ first: ID<Slab>, _ world: inout World) -> Step {
     guard !first.isNone else { return .return() }
     let record = world.slab.slabs[first]
-    if world.slab.caches[record.cacheID].flags.contains(.typesafeByRCU) {
-      return waitForReaders(first, &world, cpu)
-    }
     let freelist = world.slab.arrays.slabs[first.index].freelist
+    let waits = world.slab.caches[record.cacheID].flags.contains(.typesafeByRCU)
     world.slab.note(.free_slab, of: record.cacheID)
     world.slab.recycle(first)
-    return ask(
-      .call(.freePages(.start(record.pages, record.order))),
-      then: .pagesFreed(freelist: freelist, next: record.next))
-  }
-
-  /// All slabs of a chain are of one cache, so all wait. Kernel: `call_rcu()`.
-  private mutating func waitForReaders(
-    _ first: ID<Slab>, _ world: inout World, _ cpu: CPUID
-  ) -> Step {
-    var last = first
-    while !world.slab.slabs[last].next.isNone { last = world.slab.slabs[last].next }
-    world.slab.slabs[last].next = world.slab.arrays.firstWaiting
-    world.slab.arrays.firstWaiting = first
-    return ask(.queueWork(.freeSlabsByRCU, on: cpu), then: .left)
-  }
-}
-
-/// Frees the slabs that waited for readers. Not modelled: the grace period; they are freed as soon
-/// as the kworker runs.
-///
-/// Kernel: `kmem_rcu_free()` (mm/slab.c, 6.1).
-package enum FreeSlabsByRCU: Path {
-  case start
-  case pagesFreed(freelist: Address)
-  case freed
-
-  package static var name: PathName { .kmem_rcu_free }
-  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
-    switch self {
-    case .start where world.isAhead: return ask(.sync, then: .start)
-    case .start, .freed:
-      let slab = world.slab.arrays.firstWaiting
-      guard !slab.isNone else { return .return() }
-      let record = world.slab.slabs[slab]
-      world.slab.arrays.firstWaiting = record.next
-      let freelist = world.slab.arrays.slabs[slab.index].freelist
-      world.slab.note(.free_slab, of: record.cacheID)
-      world.slab.recycle(slab)
-      return ask(
-        .call(.freePages(.start(record.pages, record.order))),
-        then: .pagesFreed(freelist: freelist))
-    case .pagesFreed(let freelist):
-      guard freelist != .null else { return ask(.sync, then: .freed) }
-      return ask(.call(.kfree(.start(freelist))), then: .freed)
-    }
+    let free: Frame =
+      waits
+      ? .callRCU(.start(.freePages(record.pages, record.order)))
+      : .freePages(.start(record.pages, record.order))
+    return ask(.call(free), then: .pagesFreed(freelist: freelist, next: record.next))
   }
 }

@@ -105,13 +105,15 @@ extension SlabAllocator {
     return free
   }
 
-  /// An object in an array is its slab's, free, and of the node the array is for.
+  /// An object in an array is its slab's, free, and of the node the array is for. An array that is
+  /// being flushed names objects that are back in their slabs.
   private func checkArray(
     _ array: Int, _ cache: CacheID, _ node: NodeID?
   ) throws(BrokenInvariant) {
     let record = arrays.arrays[array]
     try ensure(record.avail <= record.limit, "slab: an array holds more than its limit")
-    for place in 0..<Int(record.avail) {
+    try ensure(record.given <= record.avail, "slab: an array gave back more than it holds")
+    for place in Int(record.given)..<Int(record.avail) {
       let object = arrays.entries[Int(record.first) + place]
       let slab = slabs[object.slab]
       try ensure(

@@ -104,7 +104,7 @@ extension SlabAllocator {
     let first = Int(arrays.arrays[array].first)
     let left = Int(arrays.arrays[array].avail) - count
     for place in first..<first + left { arrays.entries[place] = arrays.entries[place + count] }
-    arrays.arrays[array].avail = UInt16(left)
+    (arrays.arrays[array].avail, arrays.arrays[array].given) = (UInt16(left), 0)
   }
 
   // MARK: Between arrays and slabs
@@ -237,6 +237,7 @@ extension SlabAllocator {
     let id = arrays.entries[Int(arrays.arrays[array].first) + place].slab
     let before = slabs[id].inuse
     let count = giveBlock(array, from: place, most: most)
+    arrays.arrays[array].given = UInt16(place + count)
     delist(id, inuse: before)
     slabs[id].inuse -= UInt16(count)
     enlist(id, at: slabs[id].inuse == 0 ? .head : .tail)
