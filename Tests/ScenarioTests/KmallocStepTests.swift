@@ -93,6 +93,74 @@ import Testing
   }
 }
 
+/// Kmalloc caches that one user has for itself.
+@Suite struct BucketTests {
+  private func text(_ kernel: String, _ buckets: String = "buckets: [msg_msg, user]") -> String {
+    """
+    scenario: 1
+    kernel: \(kernel)
+    \(buckets)
+    threads:
+      - name: t
+        on: first
+        steps:
+          - kmem_buckets_alloc: {buckets: msg_msg, size: 100B, gfp: GFP_KERNEL_ACCOUNT, as: a}
+          - kmem_buckets_alloc: {buckets: user, size: {uniform: [65B, 96B]}, as: b}
+          - kmem_buckets_alloc: {buckets: user, size: 9KiB, as: c}
+          - kmalloc: {size: 100B, as: d}
+          - kfree: a
+          - kfree: b
+          - kfree: c
+          - kfree: d
+    expect: [violations == 0, operations.kfree.count == 4]
+    """
+  }
+
+  private func slabs(_ kernel: String) throws -> [String: Int] {
+    let checked = try check(text(kernel), machine: "pu:1").get()
+    var runner = Runner(checked.plan, options: RunOptions())
+    runner.run(drain: { _ in }, shouldStop: { _, _ in false })
+    let broken = runner.machine.checkInvariants()
+    #expect(broken == nil)
+    let result = checked.judge(runner.result(wallS: 1))
+    for expectation in result.expectations { #expect(expectation.held, "\(expectation)") }
+    let used = result.caches.filter { $0.slabs > 0 }
+    return Dictionary(uniqueKeysWithValues: used.map { ($0.name, $0.slabs) })
+  }
+
+  @Test("a set's objects come from its own caches, whatever family the mask says")
+  func own() throws {
+    let found = try slabs("\"6.12\"")
+    #expect(found == ["msg_msg-128": 1, "user-96": 1, "kmalloc-128": 1])
+    #expect(try slabs("{version: \"6.11\", config: {random-kmalloc-caches: on}}")["user-96"] == 1)
+  }
+
+  @Test("without CONFIG_SLAB_BUCKETS it is kmalloc, by family")
+  func off() throws {
+    let found = try slabs("{version: \"6.12\", config: {slab-buckets: off}}")
+    #expect(found == ["kmalloc-cg-128": 1, "kmalloc-96": 1, "kmalloc-128": 1])
+  }
+
+  @Test("they came with 6.11, and a set has a name of its own")
+  func refused() {
+    #expect(codes(text("\"6.9\"")) == ["S119"])
+    let config = "{version: \"6.6\", config: {slab-buckets: on}}"
+    #expect(codes(text(config)).filter { $0 == "S119" }.count == 2)
+    #expect(codes(text("\"6.12\"", "buckets: [user, user]")).count == 2)
+  }
+
+  /// Source: slab_params_6.18.csv of the ground truth recordings: `msg_msg-96`, `memdup_user-1k`.
+  @Test func theyAreAlignedAsAnyCacheIs() throws {
+    let checked = try check(text("\"6.18\""), machine: "pu:2").get()
+    let runner = Runner(checked.plan, options: RunOptions())
+    for (name, shape) in [("msg_msg-96", [96, 42, 0]), ("user-1k", [1024, 16, 2])] {
+      let id = runner.machine.world.slab.cache(named: name)
+      let sizing = runner.machine.world.slab.caches[try #require(id)].sizing
+      #expect([sizing.size, sizing.objects, sizing.order.index] == shape && sizing.align == 8)
+    }
+  }
+}
+
 /// Caches that are alike: apart by default, one on request.
 @Suite struct SlabMergeTests {
   private func caches(_ config: String, release: String = "6.12") throws -> RunResult {

@@ -36,6 +36,9 @@ package struct KernelConfig: Sendable, Equatable {
   /// CONFIG_RANDOM_KMALLOC_CACHES, where the release has it: calls from different places get
   /// different copies of the kmalloc caches.
   package var randomKmallocCaches = false
+  /// CONFIG_SLAB_BUCKETS, where the release has it: users that ask for it have kmalloc caches of
+  /// their own.
+  package var slabBuckets = true
   /// Caches that are alike are merged, as without `slab_nomerge`.
   package var slabMerge = false
   /// CONFIG_MEMCG: accounted allocations have caches of their own.

@@ -38,14 +38,19 @@ package struct GFPFlags: OptionSet, BitwiseCopyable, Hashable, Sendable {
   /// The size is known only at run time, so its class is looked up. Kernel: `kmalloc()` without
   /// `__builtin_constant_p(size)` (include/linux/slab.h, 6.12).
   package static let runTimeSize = GFPFlags(rawValue: 1 << 27)
+  /// The call is of a set of buckets, whose number stands where a copy's would. Kernel: the argument
+  /// of `kmem_buckets_alloc()` (include/linux/slab.h, 6.12).
+  static let ofBuckets = GFPFlags(rawValue: 1 << 25)
   static let copyShift: UInt32 = 28
   /// Which copy of the kmalloc caches the place of the call has, 0 to 15. Kernel: `kmalloc_type()`
   /// with CONFIG_RANDOM_KMALLOC_CACHES (include/linux/slab.h, 6.6).
   package static func copy(_ number: Int) -> GFPFlags {
     GFPFlags(rawValue: UInt32(truncatingIfNeeded: number & 15) << copyShift)
   }
+  /// A request to a set of buckets, 0 to 15.
+  package static func buckets(_ number: Int) -> GFPFlags { [.ofBuckets, .copy(number)] }
   /// The mask alone.
-  package var flags: GFPFlags { GFPFlags(rawValue: rawValue & 0x07FF_FFFF) }
+  package var flags: GFPFlags { GFPFlags(rawValue: rawValue & 0x05FF_FFFF) }
 
   package static let reclaim: GFPFlags = [.directReclaim, .kswapdReclaim]
   package static let atomic: GFPFlags = [.high, .kswapdReclaim]

@@ -103,6 +103,8 @@ package struct Program: Sendable {
   package var choices: [Choice] = []
   package var handOvers: [HandOver] = []
   package var caches: [Cache] = []
+  /// Sets of buckets that the workload has, by name.
+  package var buckets: [String] = []
   /// Locks of the workload's own, by name.
   package var locks: [String] = []
   /// What latencies are reported of: `kmalloc(256)`. An op's `operation` is a place in it.

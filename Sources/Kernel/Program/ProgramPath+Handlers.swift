@@ -111,9 +111,12 @@ extension Machine {
       world.program.locks[index] = world.locks.make(.workload, name: name, lines: &world.lines)
     }
     for (index, cache) in program.caches.enumerated() { declare(cache, as: index) }
+    world.makeBuckets(program.buckets)
     if world.slab.settings.hasRandomCopies {
       for (index, allocation) in program.allocations.enumerated()
-      where program.sites.indices.contains(Int(allocation.site)) {
+      where program.sites.indices.contains(Int(allocation.site))
+        && !allocation.gfp.contains(.ofBuckets)
+      {
         let site = program.sites[Int(allocation.site)]
         let copy = KmallocFamily.copy(site: site, seed: world.slab.seed)
         world.program.allocations[index].gfp.formUnion(.copy(copy))

@@ -11,6 +11,7 @@ extension KernelVersion {
       kmallocAlignment: .minimum, slubCacheMax: 2048, slabCacheMax: 4 << 20,
       kmallocNames: .ofAllocator,
       hasReclaimCaches: false, hasAccountedCaches: false, hasRandomCaches: false,
+      hasBuckets: false,
       isFastPathLockless: false, hasSlabCmpxchg: false, freezesPartials: false,
       isSlowPathIRQsOff: true, mergesFreelistAtOnce: false, flushesByWork: false,
       isDebugUnderListLock: false, triesNodeFirst: false, nodeRequestSearchesOthers: true,

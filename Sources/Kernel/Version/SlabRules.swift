@@ -117,6 +117,9 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
   /// CONFIG_RANDOM_KMALLOC_CACHES can be chosen. Kernel: `kmalloc_type()` (include/linux/slab.h;
   /// 6.5, 6.6).
   package var hasRandomCaches: Bool
+  /// CONFIG_SLAB_BUCKETS can be chosen. Kernel: `kmem_buckets_create()` (mm/slab_common.c; 6.9
+  /// without it, 6.11).
+  package var hasBuckets: Bool
 
   // MARK: Paths of SLUB
 

@@ -12,6 +12,7 @@ extension Body {
   private static let kinds: [String: Kind] = [
     "kmalloc": Kind(api: .kmalloc, free: .kfree),
     "kzalloc": Kind(api: .kmalloc, free: .kfree, zeroes: true),
+    "kmem_buckets_alloc": Kind(api: .kmalloc, free: .kfree),
     "kcalloc": Kind(api: .kmalloc, free: .kfree, zeroes: true),
     "kmalloc_array": Kind(api: .kmalloc, free: .kfree),
     "kmalloc_node": Kind(api: .kmalloc, free: .kfree),
@@ -62,6 +63,7 @@ extension Body {
     let mask = flags(name, fields, span)
     let place = fields["node"].map { builder.node($0) } ?? .some(.any)
     var cache: Int?
+    var buckets: Int?
     var count: UInt64? = 1
     let size: Distribution?
     let label: String
@@ -79,6 +81,10 @@ extension Body {
       if let tree = fields["n"] { count = reading.unsigned(tree, "n") }
       let elements = fields["n"] == nil ? "" : "\(count ?? 0),"
       label = size.map { elements + SizeName.of($0) } ?? ""
+      if let tree = fields["buckets"] {
+        guard let number = builder.buckets(tree) else { return false }
+        buckets = number
+      }
     }
     // No elements are no bytes: the kernel answers ZERO_SIZE_PTR.
     let isNothing = count == 0
@@ -88,6 +94,7 @@ extension Body {
     else { return false }
     if kind.api == .kmalloc {
       if case .constant = size {} else { gfp.insert(.runTimeSize) }
+      if let buckets { gfp.formUnion([.runTimeSize, .buckets(buckets)]) }
     }
     guard builder.program.allocations.count < ScenarioLimits.allocationsMax else {
       findings.add(

@@ -115,6 +115,16 @@ final class ProgramBuilder {
     return nil
   }
 
+  func buckets(_ tree: Tree) -> Int? {
+    guard let name = reading.text(tree, "a set of buckets") else { return nil }
+    if let place = program.buckets.firstIndex(of: name) { return place }
+    findings.unknown(
+      .unknownName, "set of buckets", name, among: program.buckets, at: tree.span,
+      notes: program.buckets.isEmpty ? ["name it under `buckets:`, as in `buckets: [\(name)]`"] : []
+    )
+    return nil
+  }
+
   func cache(_ tree: Tree) -> Int? {
     guard let name = reading.text(tree, "a cache") else { return nil }
     if let place = cachePlaces[name] { return place }

@@ -16,6 +16,7 @@ struct WorkloadReader {
 
   mutating func read(_ tree: Tree) {
     if let caches = tree["caches"], !caches.isNothing { readCaches(caches) }
+    if let buckets = tree["buckets"], !buckets.isNothing { readBuckets(buckets) }
     if let locks = tree["locks"], !locks.isNothing { readLocks(locks) }
     let threads = entries(tree["threads"], "`threads:`")
     let interrupts = entries(tree["interrupts"], "`interrupts:`")
@@ -96,6 +97,26 @@ struct WorkloadReader {
       }
       builder.cachePlaces[entry.key] = builder.program.caches.count
       builder.program.caches.append(cache)
+    }
+  }
+
+  /// Sets of kmalloc caches that a user has for itself.
+  private func readBuckets(_ tree: Tree) {
+    if let version = builder.version, !version.slab.hasBuckets {
+      findings.add(
+        .kernel, "Linux \(version.name) has no kmem_buckets", at: tree.span,
+        label: "they came with 6.11")
+    }
+    for item in reading.list(tree, "`buckets:`", orText: true) {
+      guard let name = reading.name(item, "a set of buckets") else { continue }
+      if builder.program.buckets.contains(name) {
+        findings.add(.nameTwice, "two sets of buckets are called `\(name)`", at: item.span)
+      } else if builder.program.buckets.count < KmallocFamily.bucketsMax {
+        builder.program.buckets.append(name)
+      } else {
+        findings.add(
+          .limit, "more than \(KmallocFamily.bucketsMax) sets of buckets", at: item.span)
+      }
     }
   }
 

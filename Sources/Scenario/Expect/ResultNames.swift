@@ -35,7 +35,8 @@ struct ResultNames {
     sites = program.followsSites ? program.sites : []
     counters = Set(program.counters)
     ownLocks = Set(program.locks)
-    caches = Set(kmallocCaches + program.caches.map(\.name))
+    caches = Set(
+      kmallocCaches + program.caches.map(\.name) + Self.bucketCaches(of: program, version, config))
     var byName: [String: [String]] = [:]
     for operation in program.operations {
       byName[operation, default: []].append(operation)
@@ -129,6 +130,15 @@ struct ResultNames {
       classes.indices.map { classes.name(family, $0) }
     }
     return normal + others
+  }
+  /// Names of the caches of a workload's buckets: `msg_msg-64`.
+  private static func bucketCaches(
+    of program: Program, _ version: KernelVersion, _ config: KernelConfig
+  ) -> [String] {
+    let classes = KmallocClasses(minimum: 8, kind: config.slab, rules: version.slab)
+    return program.buckets.flatMap { name in
+      classes.indices.map { "\(name)-\(KmallocClasses.short(KmallocClasses.size(of: $0)))" }
+    }
   }
   /// The first words of the kernel's lock names.
   static let kernelLocks = [

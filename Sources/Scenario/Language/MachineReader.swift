@@ -145,6 +145,14 @@ struct MachineReader {
           at: map["random-kmalloc-caches"]?.span, label: "it came with 6.6")
       }
     }
+    if let value = bool("slab-buckets") {
+      config.slabBuckets = value
+      if value, !version.slab.hasBuckets {
+        findings.add(
+          .kernel, "Linux \(version.name) has no CONFIG_SLAB_BUCKETS",
+          at: map["slab-buckets"]?.span, label: "it came with 6.11")
+      }
+    }
     if let tree = map["slab-debug"], let letters = reading.text(tree, "slab-debug") {
       if let flags = SlabFlags(debugLetters: letters) {
         config.slabDebug = flags

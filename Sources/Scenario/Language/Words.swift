@@ -3,13 +3,14 @@
 package enum Words {
   package static let top = [
     "scenario", "title", "description", "include", "machine", "kernel", "costs", "params",
-    "caches", "locks", "threads", "interrupts", "run", "measure", "expect",
+    "caches", "buckets", "locks", "threads", "interrupts", "run", "measure", "expect",
   ]
   package static let machine = ["topology", "memory", "cpus", "clock"]
   package static let kernel = ["version", "slab", "config"]
   package static let config = [
-    "transparent-hugepages", "slab-freelist-random", "memcg", "random-kmalloc-caches", "slab-merge",
-    "min-free", "slab-debug",
+    "transparent-hugepages", "slab-freelist-random", "memcg", "random-kmalloc-caches",
+    "slab-buckets",
+    "slab-merge", "min-free", "slab-debug",
   ]
   package static let cache = ["size", "align", "sheaf", "flags"]
   package static let cacheFlags = [
@@ -76,6 +77,8 @@ package enum Words {
     allocations(
       "kcalloc_node", "kmalloc_array_node", keys: ["n", "size", "gfp", "node"],
       required: ["n", "size", "node"]),
+    allocations(
+      "kmem_buckets_alloc", keys: ["buckets", "size", "gfp"], required: ["buckets", "size"]),
     allocations(
       "kmem_cache_alloc", "kmem_cache_zalloc", keys: ["cache", "gfp"], required: ["cache"]),
     allocations(

@@ -13,6 +13,8 @@ package enum KmallocFamily: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   package static let copies = 15
   /// Places in the table: a row for each copy and family.
   static let rows = 19
+  /// Sets of buckets there can be; each has a row behind the families'.
+  package static let bucketsMax = 16
 
   /// The family for a request. Kernel: `kmalloc_type()` (include/linux/slab.h, 6.12): DMA goes
   /// before reclaimable, reclaimable before accounted.
@@ -27,12 +29,15 @@ package enum KmallocFamily: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     }
   }
 
-  /// The row of a request: that of its family, or of the copy that its place in the code has.
+  /// The row of a request: that of its family, of the copy that its place in the code has, or of
+  /// the buckets it names, whatever its family.
+  ///
+  /// Kernel: `kmalloc_slab()` (mm/slab.h, 6.12).
   @inline(__always)
   static func row(_ gfp: GFPFlags) -> Int {
-    gfp.isDisjoint(with: [.dma, .reclaimable, .account])
-      ? Int(truncatingIfNeeded: gfp.rawValue &>> GFPFlags.copyShift)
-      : Int(KmallocFamily(gfp).rawValue)
+    let copy = Int(truncatingIfNeeded: gfp.rawValue &>> GFPFlags.copyShift)
+    if gfp.isDisjoint(with: [.dma, .reclaimable, .account, .ofBuckets]) { return copy }
+    return gfp.contains(.ofBuckets) ? rows &+ copy : Int(KmallocFamily(gfp).rawValue)
   }
 
   /// Which copy calls from a place get: 4 bits of a hash, so that an attacker cannot tell which
@@ -68,8 +73,7 @@ package enum KmallocFamily: UInt8, CaseIterable, BitwiseCopyable, Sendable {
 /// Which kmalloc class serves a size, and how much of it can be used.
 ///
 /// Kernel: `kmalloc_size_index[]`, `__kmalloc_index()`, `setup_kmalloc_cache_index_table()`,
-/// `kmalloc_size_roundup()` (mm/slab_common.c, include/linux/slab.h, 6.12). Not modelled: dedicated
-/// buckets (`kmem_buckets`).
+/// `kmalloc_size_roundup()` (mm/slab_common.c, include/linux/slab.h, 6.12).
 package struct KmallocClasses: BitwiseCopyable, Sendable {
   /// Classes there are at most, by index: those of SLAB go to 4 MiB. Kernel: `KMALLOC_SHIFT_HIGH`
   /// + 1 (14 in SLUB, 23 in SLAB up to 6.0), for pages of 4 KiB.
@@ -149,7 +153,7 @@ package struct KmallocClasses: BitwiseCopyable, Sendable {
     }
   }
 
-  private static func short(_ size: Int) -> String {
+  package static func short(_ size: Int) -> String {
     size >= 1 << 20 ? "\(size >> 20)M" : size >= 1024 ? "\(size >> 10)k" : "\(size)"
   }
 

@@ -12,7 +12,7 @@ extension SlabAllocator {
   private static let mergeSame: SlabFlags = [.reclaimAccount, .dma, .account]
 
   private static let neverMerge: SlabFlags =
-    [.typesafeByRCU, .constructor, .boot, .consistency, .redZone, .poison, .storeUser]
+    [.noMerge, .typesafeByRCU, .constructor, .boot, .consistency, .redZone, .poison, .storeUser]
 
   /// Whether a cache may be merged with another. Kernel: `slab_unmergeable()`,
   /// `SLAB_NEVER_MERGE`; the normal kmalloc caches are kept apart from accounted ones (5.14).

@@ -35,6 +35,8 @@ package struct SlabAllocator: ~Copyable {
     var debug: SlabFlags = []
     /// CONFIG_RANDOM_KMALLOC_CACHES: sixteen copies of the normal kmalloc caches, by call site.
     var hasRandomCopies = false
+    /// CONFIG_SLAB_BUCKETS, where the release has it; else `kmem_buckets_alloc()` is kmalloc.
+    var hasBuckets = false
     /// Caches that are alike are one. Kernel: `slab_nomerge`, the other way round.
     var merges = false
   }
@@ -118,6 +120,7 @@ package struct SlabAllocator: ~Copyable {
         kind: boot.config.slab, memcg: boot.config.memcg,
         isFreelistRandom: boot.config.slabFreelistRandom, debug: boot.config.slabDebug,
         hasRandomCopies: boot.config.randomKmallocCaches && boot.version.slab.hasRandomCaches,
+        hasBuckets: boot.config.slabBuckets && boot.version.slab.hasBuckets,
         merges: boot.config.slabMerge),
       seed: boot.seed, mutex: locks.make(.slabMutex, name: "slab_mutex", lines: &lines),
       flushLock: locks.make(.slubFlush, name: "flush_lock", lines: &lines),
@@ -161,7 +164,8 @@ package struct SlabAllocator: ~Copyable {
     layouts = Buffer(64, CacheLayout(sizing, settings.kind, rules))
     sheaves = Sheaves()
     (names, aliases) = ([], [:])
-    kmallocCaches = Buffer(KmallocFamily.rows * KmallocClasses.count, .none)
+    kmallocCaches = Buffer(
+      (KmallocFamily.rows + KmallocFamily.bucketsMax) * KmallocClasses.count, .none)
     cpus = Buffer(0, KmemCacheCPU(cpu: 0))
     nodes = Buffer(0, .blank)
     slabs = Buffer(1024, .blank)

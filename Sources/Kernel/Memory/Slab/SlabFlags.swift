@@ -24,6 +24,8 @@ package struct SlabFlags: OptionSet, BitwiseCopyable, Hashable, Sendable {
   /// The creator put the free pointer inside the object, so no word is added for it. Kernel:
   /// `use_freeptr_offset` (include/linux/slab.h, 6.12).
   package static let freePointerInside = SlabFlags(rawValue: 1 << 8)
+  /// Kernel: `SLAB_NO_MERGE`.
+  package static let noMerge = SlabFlags(rawValue: 1 << 9)
 
   // MARK: Debugging
 
