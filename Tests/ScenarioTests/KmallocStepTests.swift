@@ -93,6 +93,53 @@ import Testing
   }
 }
 
+/// Classes where kmalloc aligns to more than 8 bytes.
+@Suite struct KmallocMinAlignTests {
+  /// Kernel: `setup_kmalloc_cache_index_table()` (mm/slab_common.c, 6.1).
+  @Test(
+    "arm64's 128 bytes leave no smaller class and none of 192; 64 bytes none of 96",
+    arguments: [
+      (8, ["kmalloc-8", "kmalloc-96", "kmalloc-192"]),
+      (64, ["kmalloc-64", "kmalloc-128", "kmalloc-192"]),
+      (128, ["kmalloc-128", "kmalloc-128", "kmalloc-256"]),
+    ])
+  func classes(least: Int, caches: [String]) throws {
+    let text = """
+      scenario: 1
+      kernel: {version: "6.1", config: {kmalloc-min-align: \(least)B}}
+      threads:
+        - name: t
+          on: first
+          steps:
+            - kmalloc: {size: 8B, as: a, site: small}
+            - kmalloc: {size: 70B, as: b, site: middle}
+            - kmalloc: {size: 180B, as: c, site: large}
+            - kfree: a
+            - kfree: b
+            - kfree: c
+      expect: [violations == 0, caches.\(caches[2]).slabs == 1]
+      """
+    let checked = try check(text, machine: "pu:1").get()
+    var runner = Runner(checked.plan, options: RunOptions())
+    runner.run(drain: { _ in }, shouldStop: { _, _ in false })
+    let result = checked.judge(runner.result(wallS: 1))
+    #expect(Set(result.caches.filter { $0.slabs > 0 }.map(\.name)) == Set(caches))
+    for expectation in result.expectations { #expect(expectation.held, "\(expectation)") }
+    let small = try #require(result.callSites.first { $0.name == "small" })
+    #expect(small.wastedBytes == UInt64(least - 8))
+  }
+
+  @Test func otherAlignmentsAreRefused() {
+    func found(_ config: String) -> [String] {
+      codes("scenario: 1\nkernel: {\(config)}\nthreads: [{name: t, on: first, steps: [work: 1ns]}]")
+    }
+    #expect(found("config: {kmalloc-min-align: 96B}").count == 1)
+    #expect(found("config: {kmalloc-min-align: 256B}").count == 1)
+    #expect(found("version: \"6.1\", slab: slob, config: {kmalloc-min-align: 128B}").count == 1)
+    #expect(found("version: \"6.1\", slab: slab, config: {kmalloc-min-align: 128B}").isEmpty)
+  }
+}
+
 /// Kmalloc caches that one user has for itself.
 @Suite struct BucketTests {
   private func text(_ kernel: String, _ buckets: String = "buckets: [msg_msg, user]") -> String {

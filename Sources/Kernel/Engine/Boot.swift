@@ -15,6 +15,8 @@ package struct Boot: Sendable {
     architecture: Architecture = .x86_64, costs: Costs, config: KernelConfig = KernelConfig(),
     seed: UInt64 = 1
   ) {
+    var architecture = architecture
+    if let least = config.kmallocMinAlign { architecture.kmallocMin = least }
     (self.machine, self.version, self.architecture) = (machine, version, architecture)
     (self.costs, self.config, self.seed) = (costs, config, seed)
   }
@@ -36,6 +38,12 @@ package struct KernelConfig: Sendable, Equatable {
   /// CONFIG_RANDOM_KMALLOC_CACHES, where the release has it: calls from different places get
   /// different copies of the kmalloc caches.
   package var randomKmallocCaches = false
+  /// What kmalloc aligns to at least, so its smallest class, where it is not the architecture's 8
+  /// bytes: 128 on arm64, 64 or 32 on arm32, where a device's DMA shares no line with others.
+  ///
+  /// Kernel: `ARCH_KMALLOC_MINALIGN` (arch/arm64/include/asm/cache.h, 6.1), `__kmalloc_minalign()`
+  /// (mm/slab_common.c, 6.6) where no swiotlb was allocated.
+  package var kmallocMinAlign: Int?
   /// CONFIG_SLAB_BUCKETS, where the release has it: users that ask for it have kmalloc caches of
   /// their own.
   package var slabBuckets = true

@@ -121,7 +121,8 @@ struct ResultNames {
 
   /// The release's names of its kmalloc caches, the normal ones first.
   private static func kmallocCaches(of version: KernelVersion, _ config: KernelConfig) -> [String] {
-    let classes = KmallocClasses(minimum: 8, kind: config.slab, rules: version.slab)
+    let classes = KmallocClasses(
+      minimum: config.kmallocMinAlign ?? 8, kind: config.slab, rules: version.slab)
     let copies = config.randomKmallocCaches ? KmallocFamily.copies : 0
     let normal = (0...copies).flatMap { copy in
       classes.indices.map { classes.name(.normal, $0, copy: copy) }
@@ -135,7 +136,8 @@ struct ResultNames {
   private static func bucketCaches(
     of program: Program, _ version: KernelVersion, _ config: KernelConfig
   ) -> [String] {
-    let classes = KmallocClasses(minimum: 8, kind: config.slab, rules: version.slab)
+    let classes = KmallocClasses(
+      minimum: config.kmallocMinAlign ?? 8, kind: config.slab, rules: version.slab)
     return program.buckets.flatMap { name in
       classes.indices.map { "\(name)-\(KmallocClasses.short(KmallocClasses.size(of: $0)))" }
     }

@@ -98,6 +98,10 @@ struct MachineReader {
     let version = map["version"].map { self.version($0) } ?? .standard
     var config = map["config"].map { self.config($0, of: version ?? .standard) } ?? KernelConfig()
     if let slab = map["slab"], let version { config.slab = self.slab(slab, of: version) }
+    if config.slab == .slob, let least = config.kmallocMinAlign, least != 8 {
+      findings.add(
+        .notYet, "SLOB's header is emulated for an alignment of 8 bytes", at: map["config"]?.span)
+    }
     return version.map { ($0, config) }
   }
 
@@ -160,6 +164,17 @@ struct MachineReader {
         findings.add(
           .range, "unknown letters in slab-debug: `\(Spelling.shown(letters))`", at: tree.span,
           label: "F consistency, Z red zones, P poison, U users")
+      }
+    }
+    if let tree = map["kmalloc-min-align"],
+      let bytes = reading.size(tree, "kmalloc-min-align", atLeast: 8)
+    {
+      if bytes <= 128, bytes & (bytes - 1) == 0 {
+        config.kmallocMinAlign = Int(bytes)
+      } else {
+        findings.add(
+          .range, "kmalloc-min-align is 8B, 16B, 32B, 64B or 128B", at: tree.span,
+          label: "128B is arm64's up to 6.4")
       }
     }
     if let tree = map["min-free"], let bytes = reading.size(tree, "min-free", atLeast: 1024) {

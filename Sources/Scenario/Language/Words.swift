@@ -10,7 +10,7 @@ package enum Words {
   package static let config = [
     "transparent-hugepages", "slab-freelist-random", "memcg", "random-kmalloc-caches",
     "slab-buckets",
-    "slab-merge", "min-free", "slab-debug",
+    "slab-merge", "kmalloc-min-align", "min-free", "slab-debug",
   ]
   package static let cache = ["size", "align", "sheaf", "flags"]
   package static let cacheFlags = [
