@@ -28,6 +28,7 @@ extension RunResult {
       ], cpuTime: time,
       topPaths: ["slab_ns": "__slab_free", "page_allocator_ns": "rmqueue_pcplist"],
       counters: ["pgalloc_normal": 824, "pgfree": 0, "ipis_sent": 62], caches: [cache],
+      slabPages: 824,
       zones: [zone(0, "DMA32"), zone(0, "Normal"), zone(1, "Normal")],
       vmalloc: Vmalloc(
         areas: 2, lazyPages: 17, lazyMaxPages: 49_152, purges: 1, pages: 516,

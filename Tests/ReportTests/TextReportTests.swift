@@ -224,6 +224,7 @@ func expectNarrow(_ text: String, sourceLocation: SourceLocation = #_sourceLocat
 
     slabs                objects objsize    space slabs/part/cpu O/S O %Fr %Ef flags
       kmalloc-256         11 997     256 3.22 MiB        412/9/0  32 1   2  90
+      3.22 MiB in all
 
     vmalloc
       areas 2 with 516 pages (allocated 3, freed lazily 1, from interrupts 0, purged

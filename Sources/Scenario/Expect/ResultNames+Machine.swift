@@ -212,4 +212,30 @@ extension ResultNames {
     default: lock.holdNs.max * 1000
     }
   }
+
+  // MARK: Names of caches
+
+  /// The release's names of its kmalloc caches, the normal ones first.
+  static func kmallocCaches(of version: KernelVersion, _ config: KernelConfig) -> [String] {
+    let classes = KmallocClasses(
+      minimum: config.kmallocMinAlign ?? 8, kind: config.slab, rules: version.slab)
+    let copies = config.randomKmallocCaches ? KmallocFamily.copies : 0
+    let normal = (0...copies).flatMap { copy in
+      classes.indices.map { classes.name(.normal, $0, copy: copy) }
+    }
+    let others = KmallocFamily.allCases.dropFirst().flatMap { family in
+      classes.indices.map { classes.name(family, $0) }
+    }
+    return normal + others
+  }
+  /// Names of the caches of a workload's buckets: `msg_msg-64`.
+  static func bucketCaches(
+    of program: Program, _ version: KernelVersion, _ config: KernelConfig
+  ) -> [String] {
+    let classes = KmallocClasses(
+      minimum: config.kmallocMinAlign ?? 8, kind: config.slab, rules: version.slab)
+    return program.buckets.flatMap { name in
+      classes.indices.map { "\(name)-\(KmallocClasses.short(KmallocClasses.size(of: $0)))" }
+    }
+  }
 }

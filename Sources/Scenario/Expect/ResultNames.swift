@@ -119,29 +119,6 @@ struct ResultNames {
     "cpu_partial_alloc", "cpu_partial_free", "cpu_partial_node", "cpu_partial_drain",
   ]
 
-  /// The release's names of its kmalloc caches, the normal ones first.
-  private static func kmallocCaches(of version: KernelVersion, _ config: KernelConfig) -> [String] {
-    let classes = KmallocClasses(
-      minimum: config.kmallocMinAlign ?? 8, kind: config.slab, rules: version.slab)
-    let copies = config.randomKmallocCaches ? KmallocFamily.copies : 0
-    let normal = (0...copies).flatMap { copy in
-      classes.indices.map { classes.name(.normal, $0, copy: copy) }
-    }
-    let others = KmallocFamily.allCases.dropFirst().flatMap { family in
-      classes.indices.map { classes.name(family, $0) }
-    }
-    return normal + others
-  }
-  /// Names of the caches of a workload's buckets: `msg_msg-64`.
-  private static func bucketCaches(
-    of program: Program, _ version: KernelVersion, _ config: KernelConfig
-  ) -> [String] {
-    let classes = KmallocClasses(
-      minimum: config.kmallocMinAlign ?? 8, kind: config.slab, rules: version.slab)
-    return program.buckets.flatMap { name in
-      classes.indices.map { "\(name)-\(KmallocClasses.short(KmallocClasses.size(of: $0)))" }
-    }
-  }
   /// The first words of the kernel's lock names.
   static let kernelLocks = [
     "list_lock", "slab_mutex", "zone", "pcp", "vmap", "vmap_purge_lock", "free_vmap_area_lock",
