@@ -3,10 +3,13 @@ import Simulation
 
 /// Frees an object when a grace period is over.
 ///
-/// Kernel: `kvfree_call_rcu()` (kernel/rcu/tree.c, 6.12), behind `kfree_rcu()` and, where it may
-/// sleep, `kfree_rcu_mightsleep()`; `kfree_call_rcu()` up to 5.7.
+/// From 6.18 on an object of a cache with sheaves goes into one of its CPU, if that takes it.
+///
+/// Kernel: `kvfree_call_rcu()` (kernel/rcu/tree.c, 6.12; mm/slab_common.c, 6.18), behind
+/// `kfree_rcu()` and, where it may sleep, `kfree_rcu_mightsleep()`; `kfree_call_rcu()` up to 5.7.
 package enum KvfreeCallRCU: Path {
   case start(Address, mightSleep: Bool)
+  case sheafAsked(Address, mightSleep: Bool)
   case inside(Address, mightSleep: Bool)
   case pageWanted(Address)
   case pageGiven(Address)
@@ -27,12 +30,14 @@ package enum KvfreeCallRCU: Path {
           on: cpu,
           "kfree_rcu_mightsleep() may sleep. Give the object an rcu_head for kfree_rcu().")
       }
-      guard world.slab.rules.kfreeRCU == .batched else {
-        return mightSleep
-          ? ask(.call(.synchronizeRCU(.start)), then: .waited(address))
-          : ask(.call(.callRCU(.start(.kfree(address)))), then: .done)
+      if let object = world.objectForRCUSheaf(address, on: cpu) {
+        return ask(
+          .call(.kfreeRCUSheaf(.start(object))),
+          then: .sheafAsked(address, mightSleep: mightSleep))
       }
-      return ask(.disable(.irqs), then: .inside(address, mightSleep: mightSleep))
+      return gather(address, mightSleep, &world)
+    case .sheafAsked(let address, let mightSleep):
+      return reply.bool ? .return() : gather(address, mightSleep, &world)
     case .inside(let address, let mightSleep):
       return record(address, mightSleep, &world, cpu)
     case .pageWanted(let address):
@@ -54,6 +59,17 @@ package enum KvfreeCallRCU: Path {
     case .leaving: return ask(.enable(.irqs), then: .done)
     case .done: return .return()
     }
+  }
+
+  private mutating func gather(
+    _ address: Address, _ mightSleep: Bool, _ world: inout World
+  ) -> Step {
+    guard world.slab.rules.kfreeRCU == .batched else {
+      return mightSleep
+        ? ask(.call(.synchronizeRCU(.start)), then: .waited(address))
+        : ask(.call(.callRCU(.start(.kfree(address)))), then: .done)
+    }
+    return ask(.disable(.irqs), then: .inside(address, mightSleep: mightSleep))
   }
 
   private mutating func record(

@@ -42,6 +42,53 @@ package enum SynchronizeRCU: Path {
   }
 }
 
+/// Sleeps until all callbacks that are queued by now have run: one more goes behind those of each
+/// CPU that has any.
+///
+/// Kernel: `rcu_barrier()` (kernel/rcu/tree.c, 6.18). Not modelled: its mutex, the interrupt that
+/// has a CPU queue its own.
+package enum RCUBarrier: Path {
+  case start
+  case queueing(ID<RCU.Barrier>, on: UInt16)
+  case queued(ID<RCU.Barrier>)
+  case woken(ID<RCU.Barrier>)
+
+  package static var name: PathName { .rcu_barrier }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start:
+      world.mightSleep(on: cpu, "rcu_barrier() sleeps until callbacks have run.")
+      guard world.cpus[cpu].maySleep else { return .return() }
+      // Itself one of those it waits for, until all are queued.
+      let barrier = RCU.Barrier(task: world.cpus[cpu].current, left: 1)
+      return queue(world.rcu.barriers.take(barrier), from: 0, &world)
+    case .queueing(let id, let target):
+      world.rcu.enqueue(.barrier(id), on: CPUID(Int(target)))
+      world.rcu.barriers[id].left += 1
+      return queue(id, from: Int(target) + 1, &world)
+    case .queued(let id): return ask(.block, then: .woken(id))
+    case .woken(let id):
+      world.rcu.barriers.give(id)
+      return .return()
+    }
+  }
+
+  private mutating func queue(
+    _ id: ID<RCU.Barrier>, from first: Int, _ world: inout World
+  ) -> Step {
+    for target in first..<world.rcu.cpus.count where world.rcu.cpus[target].hasCallbacks {
+      return ask(.work(.rcuCall), then: .queueing(id, on: UInt16(target)))
+    }
+    world.rcu.barriers[id].left -= 1
+    guard world.rcu.barriers[id].left > 0 else {
+      world.rcu.barriers.give(id)
+      return .return()
+    }
+    guard let alarm = world.alarm(by: world.now) else { return ask(.block, then: .woken(id)) }
+    return ask(alarm, then: .queued(id))
+  }
+}
+
 /// A tick, on a CPU that RCU or a timer of `kfree_rcu()` wants one on.
 ///
 /// Kernel: `rcu_sched_clock_irq()` (kernel/rcu/tree.c, 6.12). Not modelled: all else that a tick
@@ -124,7 +171,13 @@ package enum RCUCore: Path {
       return ask(.call(.freePages(.start(pages, order))), then: next)
     case .kfreeBatch(let batch):
       return ask(.queueWork(.kfreeRCU(batch: batch), on: cpu), then: next)
+    case .freeSheaf(let sheaf, let toBarn):
+      return ask(.call(.rcuFreeSheaf(.start(sheaf, toBarn: toBarn))), then: next)
     case .wake(let task): return ask(.wake(task), then: next)
+    case .barrier(let id):
+      world.rcu.barriers[id].left -= 1
+      let barrier = world.rcu.barriers[id]
+      return ask(barrier.left == 0 ? .wake(barrier.task) : .sync, then: next)
     }
   }
 

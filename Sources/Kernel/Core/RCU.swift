@@ -12,8 +12,12 @@ package enum RCUCallback: BitwiseCopyable, Equatable {
   case freePages(PFN, Order)
   /// A batch of `kfree_rcu()` may be freed. Kernel: `rcu_work_rcufn()` (kernel/workqueue.c).
   case kfreeBatch(UInt8)
+  /// A sheaf that `kfree_rcu()` filled. Kernel: `rcu_free_sheaf()`, `rcu_free_sheaf_nobarn()`.
+  case freeSheaf(ID<Sheaf>, toBarn: Bool)
   /// Kernel: `wakeme_after_rcu()`.
   case wake(TaskID)
+  /// Kernel: `rcu_barrier_callback()`.
+  case barrier(ID<RCU.Barrier>)
 }
 
 /// Read-copy-update: a callback runs when every CPU has passed a quiescent state since it was
@@ -35,6 +39,11 @@ package struct RCU: ~Copyable {
   struct Entry: BitwiseCopyable {
     var callback = RCUCallback.nothing
     var next = ID<Entry>.none
+  }
+  /// A task that waits for callbacks, and how many of its own have not run. Kernel: `rcu_barrier()`.
+  package struct Barrier: BitwiseCopyable {
+    var task = TaskID.none
+    var left: Int32 = 0
   }
   struct List: BitwiseCopyable {
     var first = ID<Entry>.none
@@ -69,6 +78,7 @@ package struct RCU: ~Copyable {
   static let leafSize = 16
 
   var entries: Pool<Entry>
+  var barriers: Pool<Barrier>
   var cpus: Buffer<PerCPU>
   /// The lines of the leaves' locks. Kernel: `struct rcu_node`.
   var leaves: Buffer<LineID>
@@ -88,6 +98,7 @@ package struct RCU: ~Copyable {
 
   init(cpuCount: Int) {
     entries = Pool(capacity: 4, blank: Entry())
+    barriers = Pool(capacity: 1, blank: Barrier())
     cpus = Buffer(cpuCount, PerCPU())
     leaves = Buffer((cpuCount + RCU.leafSize - 1) / RCU.leafSize, .none)
     (completed, isInProgress, startedAt) = (0, false, .zero)
@@ -97,6 +108,7 @@ package struct RCU: ~Copyable {
 
   private init(cloning other: borrowing RCU) {
     entries = other.entries.clone()
+    barriers = other.barriers.clone()
     cpus = other.cpus.clone()
     leaves = other.leaves.clone()
     (completed, isInProgress, startedAt) = (other.completed, other.isInProgress, other.startedAt)
@@ -212,6 +224,7 @@ package struct RCU: ~Copyable {
   /// Walks all lists. Complexity: O(callbacks + CPUs).
   func checkInvariants() throws(BrokenInvariant) {
     try entries.checkInvariants("RCU callbacks")
+    try barriers.checkInvariants("barriers of RCU")
     var (all, needed) = (0, 0)
     for cpu in 0..<cpus.count {
       if cpus[cpu].isNeeded { needed += 1 }

@@ -37,6 +37,7 @@ package enum Frame: BitwiseCopyable {
   case flushWork(FlushWork)
   case callRCU(CallRCU)
   case synchronizeRCU(SynchronizeRCU)
+  case rcuBarrier(RCUBarrier)
   case timerTick(TimerTick)
   case rcuCore(RCUCore)
   case kvfreeCallRCU(KvfreeCallRCU)
@@ -126,6 +127,15 @@ package enum Frame: BitwiseCopyable {
   case shrinkBarn(ShrinkBarn)
   case allocSheaf(AllocSheaf)
   case freeSheaf(FreeSheaf)
+  case kfreeRCUSheaf(KfreeRCUSheaf)
+  case rcuFreeSheaf(RCUFreeSheaf)
+  case flushRCUSheaves(FlushRCUSheaves)
+  case prefillSheaf(PrefillSheaf)
+  case topUpSheaf(TopUpSheaf)
+  case emptySheaf(EmptySheaf)
+  case refillPrefilled(RefillPrefilled)
+  case returnSheaf(ReturnSheaf)
+  case allocFromSheaf(AllocFromSheaf)
   case initCPUSheaves(InitCPUSheaves)
   case destroyCPUSheaves(DestroyCPUSheaves)
   // Memory: vmalloc
@@ -174,6 +184,7 @@ package enum Frame: BitwiseCopyable {
     case .flushWork(let path): return go(path, Frame.flushWork)
     case .callRCU(let path): return go(path, Frame.callRCU)
     case .synchronizeRCU(let path): return go(path, Frame.synchronizeRCU)
+    case .rcuBarrier(let path): return go(path, Frame.rcuBarrier)
     case .timerTick(let path): return go(path, Frame.timerTick)
     case .rcuCore(let path): return go(path, Frame.rcuCore)
     case .kvfreeCallRCU(let path): return go(path, Frame.kvfreeCallRCU)
@@ -255,6 +266,15 @@ package enum Frame: BitwiseCopyable {
     case .shrinkBarn(let path): return go(path, Frame.shrinkBarn)
     case .allocSheaf(let path): return go(path, Frame.allocSheaf)
     case .freeSheaf(let path): return go(path, Frame.freeSheaf)
+    case .kfreeRCUSheaf(let path): return go(path, Frame.kfreeRCUSheaf)
+    case .rcuFreeSheaf(let path): return go(path, Frame.rcuFreeSheaf)
+    case .flushRCUSheaves(let path): return go(path, Frame.flushRCUSheaves)
+    case .prefillSheaf(let path): return go(path, Frame.prefillSheaf)
+    case .topUpSheaf(let path): return go(path, Frame.topUpSheaf)
+    case .emptySheaf(let path): return go(path, Frame.emptySheaf)
+    case .refillPrefilled(let path): return go(path, Frame.refillPrefilled)
+    case .returnSheaf(let path): return go(path, Frame.returnSheaf)
+    case .allocFromSheaf(let path): return go(path, Frame.allocFromSheaf)
     case .initCPUSheaves(let path): return go(path, Frame.initCPUSheaves)
     case .destroyCPUSheaves(let path): return go(path, Frame.destroyCPUSheaves)
     case .slobAlloc(let path): return go(path, Frame.slobAlloc)
@@ -299,6 +319,7 @@ package enum Frame: BitwiseCopyable {
     case .flushWork: FlushWork.name
     case .callRCU: CallRCU.name
     case .synchronizeRCU: SynchronizeRCU.name
+    case .rcuBarrier: RCUBarrier.name
     case .timerTick: TimerTick.name
     case .rcuCore: RCUCore.name
     case .kvfreeCallRCU: KvfreeCallRCU.name
@@ -380,6 +401,15 @@ package enum Frame: BitwiseCopyable {
     case .shrinkBarn: ShrinkBarn.name
     case .allocSheaf: AllocSheaf.name
     case .freeSheaf: FreeSheaf.name
+    case .kfreeRCUSheaf: KfreeRCUSheaf.name
+    case .rcuFreeSheaf: RCUFreeSheaf.name
+    case .flushRCUSheaves: FlushRCUSheaves.name
+    case .prefillSheaf: PrefillSheaf.name
+    case .topUpSheaf: TopUpSheaf.name
+    case .emptySheaf: EmptySheaf.name
+    case .refillPrefilled: RefillPrefilled.name
+    case .returnSheaf: ReturnSheaf.name
+    case .allocFromSheaf: AllocFromSheaf.name
     case .initCPUSheaves: InitCPUSheaves.name
     case .destroyCPUSheaves: DestroyCPUSheaves.name
     case .slobAlloc: SlobAlloc.name

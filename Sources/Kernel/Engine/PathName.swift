@@ -14,7 +14,7 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case ___slab_alloc, get_partial, get_partial_node, get_any_partial, allocate_slab, discard_slab
   case __slab_free, put_cpu_partial, __put_partials, deactivate_slab
   case flush_cpu_slab, flush_all_cpus_locked
-  case call_rcu, synchronize_rcu, tick_nohz_handler, rcu_core
+  case call_rcu, synchronize_rcu, rcu_barrier, tick_nohz_handler, rcu_core
   case kvfree_call_rcu, kfree_rcu_monitor, kfree_rcu_work, fill_page_cache_func
   case kmem_cache_shrink, kmem_cache_create, kmem_cache_destroy
   case slob_alloc, slob_free
@@ -25,6 +25,9 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case get_from_partial_node, get_from_any_partial, sheaf_flush_unused, sheaf_flush_main
   case pcs_flush_all, barn_shrink, alloc_empty_sheaf, free_empty_sheaf, init_percpu_sheaves
   case pcs_destroy, alloc_from_pcs_bulk, free_to_pcs_bulk
+  case kmem_cache_prefill_sheaf, kmem_cache_refill_sheaf, kmem_cache_return_sheaf, refill_sheaf
+  case kmem_cache_alloc_from_sheaf
+  case __kfree_rcu_sheaf, rcu_free_sheaf, flush_rcu_sheaves_on_cache
   /// Any of the six functions that exchange sheaves with a node's barn.
   case node_barn
   case __vmalloc_node_range, __get_vm_area_node, alloc_vmap_area, vm_area_alloc_pages

@@ -9,6 +9,8 @@ extension World {
     _ op: Int32, _ address: Address, _ id: ID<ProgramState.Activation>, on cpu: CPUID
   ) {
     let allocation = program.allocations[Int(op)]
+    // A sheaf is no object, but holds some for later.
+    guard allocation.api != .prefillSheaf else { return }
     guard address != .null else { return program.sites.failed(site: allocation.site) }
     var size: UInt64 = 0
     if case .constant(let bytes) = program.distributions[Int(allocation.size)] {
@@ -18,7 +20,7 @@ extension World {
     }
     switch allocation.api {
     case .allocPages: size = UInt64(architecture.pageSize) << min(size, 20)
-    case .kmemCacheAlloc: size = UInt64(slab.size(of: address))
+    case .kmemCacheAlloc, .allocFromSheaf: size = UInt64(slab.size(of: address))
     default: size = size.multipliedReportingOverflow(by: allocation.count).partialValue
     }
     let usable = slab.size(of: address)

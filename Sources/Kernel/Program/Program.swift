@@ -124,6 +124,8 @@ package enum Op: BitwiseCopyable, Sendable {
   /// `krealloc()` of the object in a slot, which stays there if it fails.
   case reallocate(Int32, SlotRef)
   case ksize(SlotRef, operation: Int16)
+  /// `kmem_cache_refill_sheaf()` of the sheaf in a slot, which another may replace.
+  case refillSheaf(Int32, SlotRef)
   case allocateBulk(Int32)
   case freeBulk(Int32)
   /// Forgets what a slot holds without freeing it: a leak.
@@ -181,12 +183,15 @@ struct Instruction: BitwiseCopyable {
 /// Which function frees.
 package enum FreeAPI: UInt8, BitwiseCopyable, Sendable {
   case kfree, kfreeSensitive, kfreeRCU, kfreeRCUMightSleep, kmemCacheFree, freePages, vfree, kvfree
+  case returnSheaf
 }
 
 /// One allocating call, as written in a scenario.
 package struct Allocation: BitwiseCopyable, Sendable {
   package enum API: UInt8, BitwiseCopyable, Sendable {
     case kmalloc, krealloc, kmemCacheAlloc, allocPages, vmalloc, kvmalloc
+    /// A prefilled sheaf of `size` objects; an object of the one in the slot `size`.
+    case prefillSheaf, allocFromSheaf
   }
   /// Where the memory is asked for.
   package enum Place: BitwiseCopyable, Equatable, Sendable {
@@ -198,7 +203,7 @@ package struct Allocation: BitwiseCopyable, Sendable {
     case elsewhere
   }
   package var api: API
-  /// Bytes, a distribution; for `allocPages` the order.
+  /// Bytes, a distribution; for `allocPages` the order, for sheaves see there.
   package var size: Int32
   /// For `kcalloc` and its like: elements of `size` each. 1 for the others.
   package var count: UInt64

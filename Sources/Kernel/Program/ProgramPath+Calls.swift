@@ -85,6 +85,10 @@ extension ProgramPath {
     let size = drawSize(op, id, &world)
     var stream = world.program.activations.items[id].stream
     let allocation = world.program.allocations[Int(op)]
+    if allocation.api == .allocFromSheaf {
+      let frame = frameFromSheaf(allocation, Int(size), place, id, &world, cpu)
+      return ask(.call(frame), then: .allocating(id, allocation: op))
+    }
     let frame = rareFrame(allocation, size, place, &stream, &world, cpu)
     world.program.activations.items[id].stream = stream
     return ask(.call(frame), then: .allocating(id, allocation: op))
@@ -122,6 +126,12 @@ extension ProgramPath {
       return .vmalloc(.start(pages: pages, gfp: allocation.gfp, node: node))
     case .kvmalloc:
       return .kvmalloc(.start(bytes: size, gfp: allocation.gfp, node: node))
+    case .prefillSheaf:
+      return .prefillSheaf(
+        .start(
+          cache: UInt16(world.program.caches[Int(allocation.cache)].index),
+          size: UInt16(clamping: size), gfp: allocation.gfp))
+    case .allocFromSheaf: preconditionFailure("it has a frame of its own")
     }
   }
 
@@ -136,10 +146,13 @@ extension ProgramPath {
     guard world.program.slots[place].filler == Int32(truncatingIfNeeded: id.index) else {
       return note(id, world.program.allocations[Int(index)].operation, &world)
     }
-    let address =
-      world.program.allocations[Int(index)].api == .allocPages
-      ? reply.pfn.isNone ? Address.null : world.architecture.address(of: reply.pfn)
-      : reply.address
+    let address: Address =
+      switch world.program.allocations[Int(index)].api {
+      case .allocPages:
+        reply.pfn.isNone ? .null : world.architecture.address(of: reply.pfn)
+      case .prefillSheaf: reply.number < 0 ? .null : Sheaves.pointer(to: ID(reply.number))
+      default: reply.address
+      }
     if !world.program.allocations[Int(index)].isPlain {
       world.program.notes[place].address = address
     }
@@ -215,6 +228,10 @@ extension ProgramPath {
       return ask(.call(.freePages(.start(pfn, Order(Int(note.order))))), then: next)
     case .vfree: return ask(.call(.vfree(.start(address))), then: next)
     case .kvfree: return ask(.call(.kvfree(.start(address))), then: next)
+    case .returnSheaf:
+      guard address != .null else { return ask(.sync, then: next) }
+      return ask(
+        .call(.returnSheaf(.start(Sheaves.sheaf(at: address), .noWait))), then: next)
     }
   }
 
@@ -237,6 +254,8 @@ extension ProgramPath {
         address: address, bytes: UInt32(clamping: size), stride: UInt16(clamping: stride))
       return ask(.call(.touch(touch)), then: .calling(id, operation: operation))
     case .reallocate(let allocation, let slot): return reallocate(allocation, slot, id, &world, cpu)
+    case .refillSheaf(let allocation, let slot):
+      return refillSheaf(allocation, slot, id, &world)
     case .allocateBulk(let bulk): return allocateBulk(bulk, id, &world, cpu)
     case .freeBulk(let bulk): return freeBulk(bulk, id, &world, cpu)
     case .ksize(let slot, let operation):

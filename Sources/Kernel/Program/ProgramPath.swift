@@ -12,6 +12,7 @@ package enum ProgramPath: Path {
   case allocating(ID<ProgramState.Activation>, allocation: Int32)
   case bulkAllocating(ID<ProgramState.Activation>, bulk: Int32, ID<BulkCall>)
   case reallocating(ID<ProgramState.Activation>, allocation: Int32)
+  case sheafRefilling(ID<ProgramState.Activation>, allocation: Int32)
   /// Any other call that is measured.
   case calling(ID<ProgramState.Activation>, operation: Int16)
   case boxHere(ID<ProgramState.Activation>, handOver: Int32)
@@ -33,6 +34,9 @@ package enum ProgramPath: Path {
       return interpret(id, &world, cpu)
     case .reallocating(let id, let allocation):
       storeAgain(reply, allocation, id, &world, cpu)
+      return interpret(id, &world, cpu)
+    case .sheafRefilling(let id, let allocation):
+      storeSheaf(reply, allocation, id, &world)
       return interpret(id, &world, cpu)
     case .calling(let id, let operation):
       note(id, operation, &world)

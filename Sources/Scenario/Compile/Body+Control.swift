@@ -38,7 +38,8 @@ extension Body {
         .missingKey, "`when` needs either `full:` or `empty:` with an object", at: fields.span)
       return false
     }
-    guard let then = fields["then"], let slot = slot(tree, full == nil ? "`empty`" : "`full`")
+    guard let then = fields["then"],
+      let slot = slot(tree, full == nil ? "`empty`" : "`full`", maySheaf: true)
     else { return false }
     let test = emit(.end)
     var takesTime = inner(then, "`then`")

@@ -32,6 +32,8 @@ extension Body {
     "vmalloc_node": Kind(api: .vmalloc, free: .vfree),
     "kvmalloc": Kind(api: .kvmalloc, free: .kvfree),
     "kvzalloc": Kind(api: .kvmalloc, free: .kvfree, zeroes: true),
+    "kmem_cache_prefill_sheaf": Kind(api: .prefillSheaf, free: .returnSheaf),
+    "kmem_cache_alloc_from_sheaf": Kind(api: .allocFromSheaf, free: .kmemCacheFree),
   ]
 
   /// For every object that allocating steps under `tree` name: the function that frees it.

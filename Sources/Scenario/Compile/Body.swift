@@ -50,6 +50,8 @@ final class Body {
   var repeatDepth = 0
   var raised: Set<SoftIRQ> = []
   var hasPicked = false
+  /// Names of prefilled sheaves, which are no objects.
+  var sheaves: Set<String> = []
 
   var reading: Reading { builder.reading }
   var findings: Findings { builder.findings }
@@ -86,6 +88,9 @@ final class Body {
     case .list(let list): for item in list { findObjects(in: item) }
     case .map(let map):
       for entry in map {
+        if entry.key == "kmem_cache_prefill_sheaf", let name = entry.value["as"]?.text {
+          sheaves.insert(name)
+        }
         let isReallocated = entry.key.hasPrefix("krealloc")
         let tree = isReallocated ? entry.value["object"] ?? entry.value : entry.value
         if entry.key == "as", let list = tree.list {
@@ -109,8 +114,14 @@ final class Body {
   }
 
   /// The slot of an object that a step names; nil after a finding.
-  func slot(_ tree: Tree, _ what: String) -> SlotRef? {
+  func slot(_ tree: Tree, _ what: String, maySheaf: Bool = false) -> SlotRef? {
     guard let name = reading.text(tree, what) else { return nil }
+    guard maySheaf || !sheaves.contains(name) else {
+      findings.add(
+        .misplaced, "`\(name)` is a prefilled sheaf, not an object", at: tree.span,
+        notes: ["`kmem_cache_alloc_from_sheaf` takes objects out of it"])
+      return nil
+    }
     if name == "picked" {
       if !hasPicked {
         findings.add(
@@ -266,6 +277,7 @@ extension FreeAPI {
     case .freePages: "free_pages"
     case .vfree: "vfree"
     case .kvfree: "kvfree"
+    case .returnSheaf: "kmem_cache_return_sheaf"
     }
   }
 }

@@ -109,6 +109,20 @@ package enum Words {
     Step(name: "kfree_bulk", keys: ["objects"], required: ["objects"], main: "objects"),
   ]
 
+  /// Prefilled sheaves, from 6.18.
+  private static let sheaves: [Step] = [
+    Step(
+      name: "kmem_cache_prefill_sheaf", keys: ["cache", "n", "gfp", "as", "on-failure", "site"],
+      required: ["cache", "n", "as"], main: nil),
+    Step(
+      name: "kmem_cache_refill_sheaf", keys: ["sheaf", "n", "gfp", "on-failure", "site"],
+      required: ["sheaf", "n"], main: nil),
+    Step(
+      name: "kmem_cache_alloc_from_sheaf", keys: ["sheaf", "as", "on-failure", "site"],
+      required: ["sheaf", "as"], main: nil),
+    Step(name: "kmem_cache_return_sheaf", keys: ["sheaf"], required: ["sheaf"], main: "sheaf"),
+  ]
+
   private static let own: [Step] = [
     Step(name: "work", keys: distributions, required: [], main: nil),
     Step(name: "sleep", keys: distributions, required: [], main: nil),
@@ -126,7 +140,7 @@ package enum Words {
   ]
 
   package static let steps: [Step] =
-    allocating + reallocating + bulk
+    allocating + reallocating + bulk + sheaves
     + objects(
       "kfree", "kfree_sensitive", "kfree_rcu", "kfree_rcu_mightsleep", "ksize", "free_pages",
       "vfree", "kvfree", "forget")

@@ -50,7 +50,8 @@ import Testing
 
   @Test(
     "debug caches lose no object either",
-    arguments: ["2.6.39", "3.10", "5.10", "5.15", "6.1", "6.12"], [4096, 1000])
+    arguments: ["2.6.39", "3.10", "5.10", "5.15", "6.1", "6.12", "6.18", "7.0", "7.2"],
+    [4096, 1000])
   func debugStorm(kernel: String, size: Int) throws {
     var storm = try Storm(size: size, seed: 9, kernel: kernel, flags: .debug)
     for turn in 0..<6_000 {

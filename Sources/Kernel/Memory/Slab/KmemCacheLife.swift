@@ -52,12 +52,13 @@ package enum KmemCacheCreate: Path {
 /// Ends a cache. One with objects left complains and stays, for ever unusable.
 ///
 /// Kernel: `kmem_cache_destroy()` (mm/slab_common.c) → `__kmem_cache_shutdown()`, `free_partial()`
-/// (mm/slub.c, 6.12).
+/// (mm/slub.c, 6.12); `kvfree_rcu_barrier_on_cache()` (mm/slab_common.c, 7.0), for sheaves only.
 package enum KmemCacheDestroy: Path {
   case start(CacheID)
+  case rcuFlushed(CacheID)
   case locked(CacheID)
+  case nextBarn(cache: UInt16, node: UInt8)
   case nextNode(cache: UInt16, node: UInt8)
-  case barnShrunk(cache: UInt16, node: UInt8)
   case nodeLocked(cache: UInt16, node: UInt8)
   case sorted(cache: UInt16, node: UInt8, empty: ID<Slab>)
   case freeing(cache: UInt16, node: UInt8, empty: ID<Slab>)
@@ -69,7 +70,12 @@ package enum KmemCacheDestroy: Path {
     switch self {
     case .start(let cache):
       world.mightSleep(on: cpu, KmemCacheCreate.advice)
-      return ask(.acquire(world.slab.mutex), then: .locked(cache))
+      guard world.slab.layouts[cache.index].cpus >= 0,
+        world.slab.layouts[cache.index].sheafCapacity > 0
+      else { return ask(.acquire(world.slab.mutex), then: .locked(cache)) }
+      let number = UInt16(cache.index)
+      return ask(.call(.flushRCUSheaves(.start(cache: number))), then: .rcuFlushed(cache))
+    case .rcuFlushed(let cache): return ask(.acquire(world.slab.mutex), then: .locked(cache))
     case .locked(let cache):
       guard world.slab.caches[cache].state == .live else {
         let name = world.slab.names[cache.index]
@@ -87,16 +93,16 @@ package enum KmemCacheDestroy: Path {
           then: .nextNode(cache: number, node: UInt8(world.slab.nodeCount)))
       }
       return ask(
-        .call(.flushAll(.start(cache: number))), then: .nextNode(cache: number, node: 0))
-    case .nextNode(let cache, let node):
-      guard Int(node) < world.slab.nodeCount else { return finish(cache, &world, cpu) }
-      guard world.slab.layouts[Int(cache)].sheafCapacity > 0 else {
-        return lockNode(cache, node, &world)
-      }
+        .call(.flushAll(.start(cache: number))), then: .nextBarn(cache: number, node: 0))
+    case .nextBarn(let cache, let node):
+      guard Int(node) < world.slab.nodeCount, world.slab.layouts[Int(cache)].sheafCapacity > 0
+      else { return lockNode(cache, 0, &world) }
       return ask(
         .call(.shrinkBarn(.start(cache: cache, node: node))),
-        then: .barnShrunk(cache: cache, node: node))
-    case .barnShrunk(let cache, let node): return lockNode(cache, node, &world)
+        then: .nextBarn(cache: cache, node: node + 1))
+    case .nextNode(let cache, let node):
+      guard Int(node) < world.slab.nodeCount else { return finish(cache, &world, cpu) }
+      return lockNode(cache, node, &world)
     case .nodeLocked(let cache, let node):
       let (id, place) = (CacheID(Int(cache)), NodeID(Int(node)))
       let count = world.slab.nodes[world.slab.node(id, place)].partialCount
@@ -131,12 +137,14 @@ package enum KmemCacheDestroy: Path {
   private mutating func finish(_ cache: UInt16, _ world: inout World, _ cpu: CPUID) -> Step {
     let id = CacheID(Int(cache))
     let left = world.slab.allocatedCount(of: id)
-    if left > 0 {
+    let sheaves = world.slab.sheavesInHand(of: id)
+    if left > 0 || sheaves > 0 {
       world.slab.caches[id].state = .shutDown
       world.complain(
         .leak,
-        "kmem_cache_destroy \(world.slab.names[id.index]): Slab cache still has objects: \(left). "
-          + "Free every object before the cache is destroyed.", on: cpu)
+        "kmem_cache_destroy \(world.slab.names[id.index]): Slab cache still has objects: \(left)"
+          + (sheaves > 0 ? ", and prefilled sheaves that were not returned: \(sheaves)" : "")
+          + ". Free every object before the cache is destroyed.", on: cpu)
       return ask(.release(world.slab.mutex), then: .done)
     }
     if world.slab.layouts[id.index].cpus >= 0, world.slab.layouts[id.index].sheafCapacity > 0 {

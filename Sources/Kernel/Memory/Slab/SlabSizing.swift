@@ -150,13 +150,15 @@ package struct SlabSizing: BitwiseCopyable, Equatable, Sendable {
     return min(max(wanted, partialRange.lowerBound), partialRange.upperBound)
   }
 
-  /// Kernel: `calculate_sheaf_capacity()` (mm/slub.c; 6.18 and 7.0 compared).
+  /// Debug caches have none, whatever they ask for.
+  ///
+  /// Kernel: `do_kmem_cache_create()` (mm/slub.c, 6.18), `calculate_sheaf_capacity()` (7.0).
   private static func sheafCapacity(
     _ size: Int, asked: Int, _ flags: SlabFlags, _ rules: SlabRules, _ pageSize: Int
   ) -> Int {
     switch rules.sheaves {
     case .none: return 0
-    case .onRequest: return asked
+    case .onRequest: return flags.isDisjoint(with: .debug) ? asked : 0
     case .all:
       guard flags.isDisjoint(with: [.boot, .debug]) else { return 0 }
       let least = size >= pageSize ? 4 : size >= 1024 ? 12 : size >= 256 ? 26 : 60

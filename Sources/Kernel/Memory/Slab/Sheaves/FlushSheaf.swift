@@ -109,9 +109,10 @@ package enum FlushMain: Path {
 package enum FlushCPUSheaves: Path {
   case start(cache: UInt16)
   case locked(cache: UInt16)
-  case unlocked(cache: UInt16, ID<Sheaf>)
-  case flushed(cache: UInt16, ID<Sheaf>)
-  case freed(cache: UInt16)
+  case unlocked(cache: UInt16, ID<Sheaf>, rcuFree: ID<Sheaf>)
+  case flushed(cache: UInt16, ID<Sheaf>, rcuFree: ID<Sheaf>)
+  case freed(cache: UInt16, rcuFree: ID<Sheaf>)
+  case called(cache: UInt16)
   case done
 
   package static var name: PathName { .pcs_flush_all }
@@ -121,15 +122,27 @@ package enum FlushCPUSheaves: Path {
     case .locked(let cache):
       let place = world.slab.cpu(CacheID(Int(cache)), cpu)
       let spare = world.slab.sheaves.takeSpare(at: place)
-      return ask(.enable(.preemption), then: .unlocked(cache: cache, spare))
-    case .unlocked(let cache, let spare):
-      guard !spare.isNone else { return flushMain(cache) }
-      return ask(.call(.flushSheaf(.start(spare))), then: .flushed(cache: cache, spare))
-    case .flushed(let cache, let spare):
-      return ask(.call(.freeSheaf(.start(spare))), then: .freed(cache: cache))
-    case .freed(let cache): return flushMain(cache)
+      let rcuFree = world.slab.sheaves.takeRCUFree(at: place)
+      return ask(
+        .enable(.preemption), then: .unlocked(cache: cache, spare, rcuFree: rcuFree))
+    case .unlocked(let cache, let spare, let rcuFree):
+      guard !spare.isNone else { return callRCU(cache, rcuFree) }
+      return ask(
+        .call(.flushSheaf(.start(spare))), then: .flushed(cache: cache, spare, rcuFree: rcuFree))
+    case .flushed(let cache, let spare, let rcuFree):
+      return ask(
+        .call(.freeSheaf(.start(spare))), then: .freed(cache: cache, rcuFree: rcuFree))
+    case .freed(let cache, let rcuFree): return callRCU(cache, rcuFree)
+    case .called(let cache): return flushMain(cache)
     case .done: return .return()
     }
+  }
+
+  /// The objects of kfree_rcu() have their grace period before them.
+  private mutating func callRCU(_ cache: UInt16, _ rcuFree: ID<Sheaf>) -> Step {
+    guard !rcuFree.isNone else { return flushMain(cache) }
+    return ask(
+      .call(.callRCU(.start(.freeSheaf(rcuFree, toBarn: false)))), then: .called(cache: cache))
   }
 
   private mutating func flushMain(_ cache: UInt16) -> Step {

@@ -8,7 +8,7 @@ package struct ObjectRef: BitwiseCopyable, Equatable {
   static let none = ObjectRef(slab: .none, index: 0)
 }
 
-/// An array of free objects of one cache, the last one taken first. 24 bytes beside its objects.
+/// An array of free objects of one cache, the last one taken first. 32 bytes beside its objects.
 ///
 /// A short-lived one is the array of pointers that a bulk call has on its stack.
 /// Kernel: `struct slab_sheaf` (mm/slub.c, 7.0).
@@ -28,12 +28,14 @@ package struct Sheaf: BitwiseCopyable {
   var blockClass: UInt8
   /// The barn it goes to after a grace period.
   var node: NodeID
+  /// A user has it, between prefilling and returning it.
+  var isInHand: Bool
 
   @inline(__always) var cacheID: CacheID { CacheID(Int(cache)) }
 
   static let blank = Sheaf(
     memory: .null, base: 0, next: .none, size: 0, capacity: 0, cache: .max, blockClass: 0,
-    node: .any)
+    node: .any, isInHand: false)
 
   /// Bytes that kmalloc is asked for. Kernel: `struct_size()` in `__alloc_empty_sheaf()`.
   static func bytes(capacity: Int) -> UInt32 {
@@ -92,8 +94,10 @@ struct Barn: BitwiseCopyable {
 /// as far as its slab can tell, and its link is `Link.cached`.
 ///
 /// Invariants, walked by `SlabAllocator.checkSheaves()`:
-/// 1. a sheaf is at most in one place: a CPU's main, spare or rcu_free, or one list of one barn;
-/// 2. an object is in at most one sheaf, once, and its link says that it is in one;
+/// 1. a sheaf is at most in one place: a CPU's main, spare or rcu_free, or one list of one barn, or
+///    in the hand of a user;
+/// 2. an object is in at most one sheaf, once, and its link says that it is in one; but those of
+///    an rcu_free sheaf are allocated until their grace period is over;
 /// 3. a barn's counts are those of its lists;
 /// 4. no sheaf holds more than it has room for, and all its objects are of its cache.
 package struct Sheaves: ~Copyable {
@@ -155,7 +159,7 @@ package struct Sheaves: ~Copyable {
     }
     (all[id].memory, all[id].next, all[id].size) = (memory, .none, 0)
     (all[id].capacity, all[id].cache) = (UInt16(capacity), UInt16(cache.index))
-    all[id].node = .any
+    (all[id].node, all[id].isInHand) = (.any, false)
     return id
   }
 
@@ -228,6 +232,12 @@ extension Sheaves {
     let spare = cpus[place].spare
     cpus[place].spare = .none
     return spare
+  }
+
+  mutating func takeRCUFree(at place: Int) -> ID<Sheaf> {
+    let sheaf = cpus[place].rcuFree
+    cpus[place].rcuFree = .none
+    return sheaf
   }
 
   @inline(__always) mutating func pop(at place: Int) -> ObjectRef {

@@ -193,7 +193,7 @@ package enum SheafAlloc: Path {
 
   /// An object from the slabs themselves.
   private mutating func past(_ request: SlabRequest, _ world: inout World) -> Step {
-    let isAll = world.slab.rules.sheaves == .all
+    let isAll = world.slab.rules.sheaves == .all && !world.isDebugLocked(request.cacheID)
     return ask(
       .call(isAll ? .allocSingle(.start(request)) : world.slubSlowAllocation(request)), then: .done)
   }

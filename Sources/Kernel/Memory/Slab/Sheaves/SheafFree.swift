@@ -197,7 +197,7 @@ package enum SheafFree: Path {
       }
       return ask(.call(.slabFree(.start(object.slab, .one(object.index)))), then: .done)
     }
-    return ask(.call(.slabFree(.start(object.slab, .one(object.index)))), then: .done)
+    return ask(.call(world.slubSlowFree(object.slab, object.index)), then: .done)
   }
 }
 

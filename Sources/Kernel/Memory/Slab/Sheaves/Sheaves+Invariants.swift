@@ -24,9 +24,10 @@ extension SlabAllocator {
             try checkSheaf(mine.main, Int(mine.size), cache, &isMet, &isHeld)
           }
         }
-        for other in [mine.spare, mine.rcuFree] where !other.isNone {
-          try checkSheaf(other, Int(sheaves.all[other].size), cache, &isMet, &isHeld)
+        if !mine.spare.isNone {
+          try checkSheaf(mine.spare, Int(sheaves.all[mine.spare].size), cache, &isMet, &isHeld)
         }
+        if !mine.rcuFree.isNone { try checkWaiting(mine.rcuFree, cache, &isMet) }
       }
       for node in 0..<nodeCount {
         try checkBarn(self.node(cache, NodeID(node)), cache, &isMet, &isHeld)
@@ -53,6 +54,18 @@ extension SlabAllocator {
     }
   }
 
+  /// What `kfree_rcu()` fills: its objects are their users' still, if these follow the rules.
+  private func checkWaiting(
+    _ id: ID<Sheaf>, _ cache: CacheID, _ isMet: inout Buffer<UInt8>
+  ) throws(BrokenInvariant) {
+    try ensure(isMet[id.index] == 0, "sheaves: a sheaf is in two places")
+    isMet[id.index] = 1
+    let sheaf = sheaves.all[id]
+    try ensure(
+      sheaf.cacheID == cache && sheaf.size < sheaf.capacity,
+      "sheaves: an rcu_free sheaf of another cache, or a full one")
+  }
+
   private func checkSheaf(
     _ id: ID<Sheaf>, _ size: Int, _ cache: CacheID, _ isMet: inout Buffer<UInt8>,
     _ isHeld: inout Buffer<UInt8>
@@ -61,8 +74,8 @@ extension SlabAllocator {
     isMet[id.index] = 1
     let sheaf = sheaves.all[id]
     try ensure(
-      sheaf.cacheID == cache && size <= Int(sheaf.capacity),
-      "sheaves: a sheaf of another cache, or with too many objects")
+      sheaf.cacheID == cache && size <= Int(sheaf.capacity) && !sheaf.isInHand,
+      "sheaves: a sheaf of another cache or in a user's hand, or with too many objects")
     for place in 0..<size {
       let object = sheaves.objects[Int(sheaf.base) + place]
       let slab = slabs[object.slab]

@@ -216,7 +216,8 @@ extension SlabAllocator {
     sheaves.setMain(sheaves.make(cache, capacity: capacity), at: place)
   }
 
-  /// Objects in the sheaves of a cache: of CPUs, and of barns. Complexity: O(CPUs + sheaves).
+  /// Free objects in the sheaves of a cache: of CPUs, and of barns. Those of `kfree_rcu()` are
+  /// allocated still. Complexity: O(CPUs + sheaves).
   package func sheafObjects(of cache: CacheID) -> (cpus: Int, barns: Int) {
     guard layouts[cache.index].front == .sheaf, layouts[cache.index].cpus >= 0 else {
       return (0, 0)
@@ -226,7 +227,6 @@ extension SlabAllocator {
       let mine = sheaves.cpus[self.cpu(cache, CPUID(cpu))]
       local += Int(mine.size)
       if !mine.spare.isNone { local += Int(sheaves.all[mine.spare].size) }
-      if !mine.rcuFree.isNone { local += Int(sheaves.all[mine.rcuFree].size) }
     }
     for node in 0..<nodeCount {
       var next = sheaves.barns[self.node(cache, NodeID(node))].firstFull
