@@ -4,7 +4,7 @@ import Simulation
 ///
 /// It knows no allocator, lock or time. A caller asks which table is missing, allocates its page,
 /// and hangs it in; two that race for one table see it, since the second `install` is refused.
-/// Tables are never given back, as vunmap never frees them.
+/// Tables are given back only where a 2 MiB page takes the place of one: vunmap never frees them.
 ///
 /// Invariants, verified by `checkInvariants()`:
 /// 1. each table but the root hangs in exactly one entry of a table one level above;
@@ -44,6 +44,10 @@ package struct PageTable: ~Copyable {
   private var entries: Buffer<Int32>
   /// The frame of each table; none for what the boot made.
   private var frames: Buffer<PFN>
+  /// Tables that were ever in use at a time, and the first of those that are not in use now: a chain
+  /// through their first entries.
+  private var tablesMade: Int
+  private var firstUnused: Int32
   /// Tables in use, the root included.
   package private(set) var tableCount: Int
   package internal(set) var mappedPages: Int
@@ -59,6 +63,7 @@ package struct PageTable: ~Copyable {
     entries = Buffer(PageTable.entriesPerTable, 0)
     frames = Buffer(1, .none)
     (tableCount, mappedPages, mappedHugePages) = (1, 0, 0)
+    (tablesMade, firstUnused) = (1, 0)
   }
 
   private init(cloning other: borrowing PageTable) {
@@ -67,6 +72,7 @@ package struct PageTable: ~Copyable {
     entries = other.entries.clone()
     frames = other.frames.clone()
     tableCount = other.tableCount
+    (tablesMade, firstUnused) = (other.tablesMade, other.firstUnused)
     (mappedPages, mappedHugePages) = (other.mappedPages, other.mappedHugePages)
   }
   package func clone() -> PageTable { PageTable(cloning: self) }
@@ -111,8 +117,9 @@ package struct PageTable: ~Copyable {
   private mutating func makeTable(
     in table: Int, _ level: Int, _ address: Address, frame: PFN
   ) -> Int {
-    let made = tableCount
+    let made = takeUnused() ?? tablesMade
     tableCount += 1
+    if made == tablesMade { tablesMade += 1 }
     if made == frames.count {
       frames.grow(to: made * 2, .none)
       entries.grow(to: made * 2 * PageTable.entriesPerTable, 0)
@@ -120,6 +127,14 @@ package struct PageTable: ~Copyable {
     entries[slot(table, level, address)] = -Int32(made)
     frames[made] = frame
     return made
+  }
+
+  private mutating func takeUnused() -> Int? {
+    guard firstUnused > 0 else { return nil }
+    let table = Int(firstUnused)
+    firstUnused = entries[table * PageTable.entriesPerTable]
+    entries[table * PageTable.entriesPerTable] = 0
+    return table
   }
 
   // MARK: - Leaves
@@ -149,23 +164,48 @@ package struct PageTable: ~Copyable {
     return found
   }
 
-  /// Unmaps the 4 KiB pages from `address` on that one level-1 table maps.
+  /// Unmaps what one level-1 table maps from `address` on, or the 2 MiB page there.
   ///
-  /// - Returns: the entries looked at, and how many held a page.
+  /// - Returns: the pages passed, the entries looked at, and how many of them held a page.
   package mutating func clearPages(
     from address: Address, count pages: Int
-  ) -> (seen: Int, cleared: Int) {
+  ) -> (seen: Int, looked: Int, cleared: Int) {
     let first = index(1, address)
     let seen = min(pages, PageTable.entriesPerTable - first)
-    guard let (table, _) = find(1, address) else { return (seen, 0) }
+    guard let (above, _) = find(2, address) else { return (seen, 0, 0) }
+    let entry = entries[slot(above, 2, address)]
+    guard entry < 0 else {
+      guard entry > 0 else { return (seen, 1, 0) }
+      entries[slot(above, 2, address)] = 0
+      mappedHugePages -= 1
+      return (seen, 1, 1)
+    }
     var cleared = 0
-    let base = table * PageTable.entriesPerTable + first
+    let base = Int(-entry) * PageTable.entriesPerTable + first
     for slot in base..<base + seen where entries[slot] != 0 {
       entries[slot] = 0
       cleared += 1
     }
     mappedPages -= cleared
-    return (seen, cleared)
+    return (seen, seen, cleared)
+  }
+
+  /// Takes out the level-1 table for `address`, which maps nothing, so that a 2 MiB page can be put
+  /// in its place. Kernel: `pmd_free_pte_page()` (arch/x86/mm/pgtable.c, 6.12).
+  ///
+  /// - Returns: its frame; nil where there is no such table.
+  package mutating func removeTable(for address: Address) -> PFN? {
+    guard let (above, _) = find(2, address) else { return nil }
+    let slot = slot(above, 2, address)
+    guard entries[slot] < 0 else { return nil }
+    let table = Int(-entries[slot])
+    entries[slot] = 0
+    let frame = frames[table]
+    // The next table made takes its place, and the one after that the place before it.
+    entries[table * PageTable.entriesPerTable] = firstUnused
+    firstUnused = Int32(table)
+    tableCount -= 1
+    return frame
   }
 
   /// Reads the tables for `address` from the root down, as hardware and `vmalloc_to_page()` do.

@@ -9,6 +9,7 @@ package enum WorkItem: BitwiseCopyable, Equatable {
   case flushCPUSlab(cache: UInt16)
   case drainVmapArea, delayedVfree
   case purgeVmapNode(VmapNodeID)
+  case freeKernelTables
   case kfreeRCUMonitor, fillPageCache
   case kfreeRCU(batch: UInt8)
 
@@ -18,6 +19,7 @@ package enum WorkItem: BitwiseCopyable, Equatable {
     case .flushCPUSlab(let cache): .flushCPUSlab(.start(cache: cache))
     case .drainVmapArea: .drainVmapWork(.start)
     case .delayedVfree: .delayedVfreeWork(.start)
+    case .freeKernelTables: .freeKernelTables(.start)
     case .kfreeRCUMonitor: .kfreeRCUMonitor(.start)
     case .fillPageCache: .fillPageCache(.start)
     case .kfreeRCU(let batch): .kfreeRCUWork(.start(batch))

@@ -146,6 +146,11 @@ package enum Frame: BitwiseCopyable {
   case vmapPagesRange(VmapPagesRange)
   case vfree(Vfree)
   case removeVMArea(RemoveVMArea)
+  case findUnlinkVmapArea(FindUnlinkVmapArea)
+  case freeUnmapVmapArea(FreeUnmapVmapArea)
+  case vunmapRange(VunmapRange)
+  case freeVmapAreaNoflush(FreeVmapAreaNoflush)
+  case freeKernelTables(FreeKernelTables)
   case delayedVfreeWork(DelayedVfreeWork)
   case drainVmapWork(DrainVmapWork)
   case purgeVmapAreaLazy(PurgeVmapAreaLazy)
@@ -287,6 +292,11 @@ package enum Frame: BitwiseCopyable {
     case .vmapPagesRange(let path): return go(path, Frame.vmapPagesRange)
     case .vfree(let path): return go(path, Frame.vfree)
     case .removeVMArea(let path): return go(path, Frame.removeVMArea)
+    case .findUnlinkVmapArea(let path): return go(path, Frame.findUnlinkVmapArea)
+    case .freeUnmapVmapArea(let path): return go(path, Frame.freeUnmapVmapArea)
+    case .vunmapRange(let path): return go(path, Frame.vunmapRange)
+    case .freeVmapAreaNoflush(let path): return go(path, Frame.freeVmapAreaNoflush)
+    case .freeKernelTables(let path): return go(path, Frame.freeKernelTables)
     case .delayedVfreeWork(let path): return go(path, Frame.delayedVfreeWork)
     case .drainVmapWork(let path): return go(path, Frame.drainVmapWork)
     case .purgeVmapAreaLazy(let path): return go(path, Frame.purgeVmapAreaLazy)
@@ -422,6 +432,11 @@ package enum Frame: BitwiseCopyable {
     case .vmapPagesRange: VmapPagesRange.name
     case .vfree: Vfree.name
     case .removeVMArea: RemoveVMArea.name
+    case .findUnlinkVmapArea: FindUnlinkVmapArea.name
+    case .freeUnmapVmapArea: FreeUnmapVmapArea.name
+    case .vunmapRange: VunmapRange.name
+    case .freeVmapAreaNoflush: FreeVmapAreaNoflush.name
+    case .freeKernelTables: FreeKernelTables.name
     case .delayedVfreeWork: DelayedVfreeWork.name
     case .drainVmapWork: DrainVmapWork.name
     case .purgeVmapAreaLazy: PurgeVmapAreaLazy.name

@@ -14,7 +14,7 @@ extension World {
       tracePages(head, order, gfp, node, on: cpu)
     case .freePages(.start(_, let order)):
       trace(.pathBeginOrder, on: cpu, a: head, b: UInt64(order.index) | 0xFFFF << 32)
-    case .vmalloc(.start(let pages, _, _)):
+    case .vmalloc(.start(let pages, _, _, _, _)):
       trace(.pathBeginSize, on: cpu, a: head, b: UInt64(pages) << 12)
     case .kmallocLarge(.start(let size, _, _)):
       trace(.pathBeginSize, on: cpu, a: head, b: UInt64(size))

@@ -33,7 +33,8 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case __vmalloc_node_range, __get_vm_area_node, alloc_vmap_area, vm_area_alloc_pages
   case vmap_small_pages_range_noflush, vfree, remove_vm_area, delayed_vfree_work
   case drain_vmap_area_work, __purge_vmap_area_lazy, purge_vmap_node, reclaim_list_global
-  case vm_unmap_aliases, reclaim_and_purge_vmap_areas
+  case find_unlink_vmap_area, free_unmap_vmap_area, vunmap_range_noflush, free_vmap_area_noflush
+  case kernel_pgtable_work_func, vm_unmap_aliases, reclaim_and_purge_vmap_areas
   case flush_tlb_kernel_range, do_flush_tlb_all, do_kernel_range_flush
   case __kvmalloc_node, kvfree, touch
 

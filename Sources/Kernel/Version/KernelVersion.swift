@@ -27,9 +27,12 @@ package struct KernelVersion: Sendable {
 
   /// Every release with a value, oldest first. One between two of them means the older one.
   package static let all: [KernelVersion] = [
-    .v2_6_24, .v2_6_27, .v2_6_32, .v2_6_36, .v2_6_39, .v3_0, .v3_2, .v3_10, .v3_13, .v3_17, .v4_1,
-    .v4_6, .v4_9, .v4_19, .v4_20, .v5_4, .v5_8, .v5_10, .v5_11, .v5_12, .v5_14, .v5_15, .v5_16,
-    .v5_19, .v6_1, .v6_4, .v6_6, .v6_7, .v6_8, .v6_9, .v6_11, .v6_12, .v6_18, .v7_0, .v7_1, .v7_2,
+    .v2_6_24, .v2_6_27, .v2_6_32, .v2_6_36, .v2_6_39,
+    .v3_0, .v3_2, .v3_10, .v3_13, .v3_17,
+    .v4_1, .v4_6, .v4_9, .v4_19, .v4_20,
+    .v5_4, .v5_8, .v5_10, .v5_11, .v5_12, .v5_14, .v5_15, .v5_16, .v5_17, .v5_18, .v5_19,
+    .v6_1, .v6_4, .v6_6, .v6_7, .v6_8, .v6_9, .v6_11, .v6_12, .v6_13, .v6_14, .v6_18, .v6_19,
+    .v7_0, .v7_1, .v7_2,
   ]
 
   /// The release of a scenario that names none: the newest long-term one, and the one that most

@@ -21,6 +21,10 @@ extension KernelVersion {
       hasSlabDescriptor: true, hasObjectFreelist: false, checksNodeUnlocked: false,
       waitsForOwnNode: true, slobLists: 1,
       kfreeRCU: .none, kfreeRCUDelay: 20, kfreeRCUBlock: 510),
-    pages: PageRules(listTuning: .freeFactor), vmalloc: .v6_12,
+    pages: PageRules(listTuning: .freeFactor), 
+    vmalloc: VmallocRules(
+      quarterOfFewIsAll: false, bulkPagesMax: 100, nodesMax: 1, triesLargeOrders: false,
+      hugeMappings: .none, freesTablesLater: false, purgesUsableBlocks: true,
+      kvmalloc: .kernelOnly),
     scheduler: SchedulerRules(wakeUpPreempts: true))
 }

@@ -287,6 +287,15 @@ package struct PageAllocator: ~Copyable {
     }
   }
 
+  /// Makes single pages of a block that someone holds. Kernel: `split_page()`.
+  package mutating func split(_ block: PFN, _ order: Order) {
+    for page in 0..<order.pageCount {
+      map[block + page].state = .allocated
+      map[block + page].order = .zero
+      map[block + page].owner = 0
+    }
+  }
+
   /// Whether `block` is one that someone holds, of this order: what may be freed.
   @inline(__always)
   package func isHeld(_ block: PFN, _ order: Order) -> Bool {

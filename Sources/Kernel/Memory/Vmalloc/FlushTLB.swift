@@ -8,6 +8,8 @@ import Simulation
 /// Kernel: `flush_tlb_kernel_range()` (arch/x86/mm/tlb.c, 6.12). Not modelled: PTI's second copy.
 package enum FlushTLBKernelRange: Path {
   case start(Address, pages: UInt32)
+  /// Less than a page, for what is remembered of the way to it.
+  case tableOf(Address)
   case done
 
   /// Unit: pages. Kernel: `tlb_single_page_flush_ceiling`.
@@ -23,6 +25,9 @@ package enum FlushTLBKernelRange: Path {
         pages > FlushTLBKernelRange.ceiling
         ? .flushTLBAll : .flushTLBRange(address, pages: UInt8(pages))
       return ask(.call(.onEachCPU(.start(function))), then: .done)
+    case .tableOf(let address):
+      world.vmalloc.statistics.flushCalls += 1
+      return ask(.call(.onEachCPU(.start(.flushTLBRange(address, pages: 1)))), then: .done)
     case .done: return .return()
     }
   }

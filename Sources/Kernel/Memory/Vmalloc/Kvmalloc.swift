@@ -4,7 +4,6 @@ import Simulation
 /// Memory by kmalloc if that is easily had, else by vmalloc. Replies with the address, or null.
 ///
 /// Kernel: `__kvmalloc_node()`, `kmalloc_gfp_adjust()` (mm/util.c, 6.12).
-/// Not modelled: the huge mappings it allows.
 package enum Kvmalloc: Path {
   case start(bytes: UInt64, gfp: GFPFlags, node: NodeID)
   case kmallocTried(bytes: UInt64, gfp: GFPFlags, node: NodeID)
@@ -21,15 +20,21 @@ package enum Kvmalloc: Path {
         }
         return .return(.address(.null))
       }
-      let adjusted = Kvmalloc.adjusted(gfp, bytes: bytes)
+      let adjusted = Kvmalloc.adjusted(gfp, bytes: bytes, world.version.vmalloc.kvmalloc)
       return ask(
         .call(.kmalloc(.start(size: UInt32(bytes), gfp: adjusted, node: node))),
         then: .kmallocTried(bytes: bytes, gfp: gfp, node: node))
     case .kmallocTried(let bytes, let gfp, let node):
-      guard reply.address == .null, bytes > 4096, gfp.allowsBlocking else { return .return(reply) }
+      let rule = world.version.vmalloc.kvmalloc
+      guard reply.address == .null, bytes > 4096, Kvmalloc.mayEndInVmalloc(gfp, rule) else {
+        return .return(reply)
+      }
       let pages = Int32((bytes + 4095) >> 12)
+      var flags: VmallocFlags = gfp.allowsBlocking ? .allowsHuge : []
+      if bytes & 4095 != 0 { flags.insert(.partialLastPage) }
       return ask(
-        .call(.vmalloc(.start(pages: pages, gfp: gfp, node: node))), then: .vmallocTried)
+        .call(.vmalloc(.start(pages: pages, gfp: gfp, node: node, flags: flags))),
+        then: .vmallocTried)
     case .vmallocTried: return .return(reply)
     }
   }
@@ -38,12 +43,29 @@ package enum Kvmalloc: Path {
   static let bytesMax: UInt64 = 1 << 31 - 1
 
   /// The mask that kmalloc is tried with: above a page no warning, no hard trying.
-  ///
-  /// Kernel: `kmalloc_gfp_adjust()` (mm/util.c, 6.12; by 6.14 another).
-  package static func adjusted(_ gfp: GFPFlags, bytes: UInt64) -> GFPFlags {
-    guard bytes > 4096 else { return gfp }
-    let quiet = gfp.union(.noWarn).subtracting(.noFail)
-    return gfp.contains(.retryMayFail) ? quiet : quiet.union(.noRetry)
+  package static func adjusted(
+    _ gfp: GFPFlags, bytes: UInt64, _ rule: VmallocRules.KvmallocRule
+  ) -> GFPFlags {
+    guard bytes > 4096, mayEndInVmalloc(gfp, rule) || rule != .kernelOnly else { return gfp }
+    let quiet = gfp.union(.noWarn)
+    switch rule {
+    case .kernelOnly: return gfp.contains(.retryMayFail) ? quiet : quiet.union(.noRetry)
+    case .blockingNoRetry:
+      let mayFail = quiet.subtracting(.noFail)
+      return gfp.contains(.retryMayFail) ? mayFail : mayFail.union(.noRetry)
+    case .blockingNoReclaim, .any:
+      let mayFail = quiet.subtracting(.noFail)
+      return gfp.contains(.retryMayFail) ? mayFail : mayFail.subtracting(.directReclaim)
+    }
+  }
+
+  /// Whether a release gives up kmalloc for vmalloc with this mask.
+  static func mayEndInVmalloc(_ gfp: GFPFlags, _ rule: VmallocRules.KvmallocRule) -> Bool {
+    switch rule {
+    case .kernelOnly: gfp.isSuperset(of: .kernel)
+    case .blockingNoRetry, .blockingNoReclaim: gfp.allowsBlocking
+    case .any: true
+    }
   }
 }
 

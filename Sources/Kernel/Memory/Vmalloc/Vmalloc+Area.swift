@@ -71,7 +71,7 @@ package enum AllocVmapArea: Path {
     case .poolLocked(let call):
       let record = world.vmalloc.calls[call]
       world.vmalloc.calls[call].area =
-        world.vmalloc.takePooled(record.areaSize, from: record.poolNode) ?? .none
+        world.vmalloc.takePooled(record, from: record.poolNode) ?? .none
       let lock = world.vmalloc.poolLock(record.poolNode)
       return ask(.release(lock), then: .poolUnlocked(call))
     case .poolUnlocked(let call):
@@ -177,7 +177,7 @@ package enum AllocVmapArea: Path {
   ) -> Step {
     let record = world.vmalloc.areas[world.vmalloc.calls[call].area]
     world.vmalloc.statistics.areasAllocated += 1
-    world.trace(.allocVmapArea, on: cpu, a: record.start, b: record.size, c: 4096)
+    world.trace(.allocVmapArea, on: cpu, a: record.start, b: record.size, c: world.vmalloc.calls[call].align)
     let lock = world.vmalloc.busyLock(world.vmalloc.nodes.node(of: record.start))
     return ask(.acquire(lock), then: .busyLocked(call))
   }
@@ -187,7 +187,7 @@ package enum AllocVmapArea: Path {
     _ call: ID<VmallocCall>, _ world: inout World, _ cpu: CPUID
   ) -> Step {
     let record = world.vmalloc.calls[call]
-    world.trace(.allocVmapArea, on: cpu, a: 0, b: record.areaSize, c: 1 << 63 | 4096)
+    world.trace(.allocVmapArea, on: cpu, a: 0, b: record.areaSize, c: 1 << 63 | record.align)
     guard record.hasPurged else {
       world.vmalloc.calls[call].hasPurged = true
       world.vmalloc.statistics.overflows += 1
@@ -204,8 +204,8 @@ extension VmallocState {
   /// One past the last address that may be given out. Kernel: `VMALLOC_END`, which is the last.
   private var upper: UInt64 { end.raw - 1 }
 
-  mutating func takePooled(_ size: UInt64, from node: VmapNodeID) -> VmapAreaID? {
-    nodes.takePooled(size, align: 4096, from: node, &areas)
+  mutating func takePooled(_ call: VmallocCall, from node: VmapNodeID) -> VmapAreaID? {
+    nodes.takePooled(call.areaSize, align: call.align, from: node, &areas)
   }
 
   /// Cuts the addresses of `call` out of the free tree; its area's end stays 0 if there are none.
@@ -214,7 +214,7 @@ extension VmallocState {
   ) -> (visited: Int32, cut: VmapAreas.Cut?) {
     let (area, size) = (calls[call].area, calls[call].areaSize)
     let cut = areas.cut(
-      size, align: 4096, from: start.raw, upper: upper, of: &free, spare: spare)
+      size, align: calls[call].align, from: start.raw, upper: upper, of: &free, spare: spare)
     guard let cut else { return (Int32(free.count.bitWidth - free.count.leadingZeroBitCount), nil) }
     (areas[area].start, areas[area].end) = (cut.start, cut.start + size)
     return (cut.visited, cut)
@@ -225,8 +225,12 @@ extension VmallocState {
     let record = calls[call]
     areas[record.area].vm = record.vm
     areas[record.area].poolNode = record.poolNode
-    vms[record.vm].address = Address(areas[record.area].start)
-    vms[record.vm].sizePages = record.pages + 1
+    let start = Address(areas[record.area].start)
+    calls[call].address = start
+    if !record.vm.isNone {
+      vms[record.vm].address = start
+      vms[record.vm].sizePages = record.areaPages
+    }
     let home = nodes.node(of: areas[record.area].start)
     return areas.insert(record.area, into: &nodes[home].busy)
   }

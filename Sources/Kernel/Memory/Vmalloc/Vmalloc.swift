@@ -3,13 +3,15 @@ import Simulation
 
 /// Virtually contiguous memory: an area, its page array, its pages, their mapping.
 ///
-/// Replies with the address, or null. A failure is undone by `vfree()`, and the kernel's warning
-/// is given unless `__GFP_NOWARN`.
+/// Where the caller allows it and the size is large enough the pages are of 2 MiB; if they cannot
+/// be had, all begins again with small ones. Replies with the address, or null. A failure is undone
+/// by `vfree()`, and the kernel's warning is given unless `__GFP_NOWARN`.
 ///
 /// Kernel: `__vmalloc_node_range()`, `__vmalloc_area_node()` (mm/vmalloc.c, 6.12).
-/// Not modelled: `__GFP_NOFAIL`'s retries, huge mappings, fatal signals.
+/// Not modelled: `__GFP_NOFAIL`'s retries, fatal signals.
 package enum Vmalloc: Path {
-  case start(pages: Int32, gfp: GFPFlags, node: NodeID)
+  case start(
+    pages: Int32, gfp: GFPFlags, node: NodeID, flags: VmallocFlags = [], alignShift: UInt8 = 12)
   case areaGot(ID<VmallocCall>)
   case arrayGot(ID<VmallocCall>)
   case arrayFailed(ID<VmallocCall>)
@@ -21,10 +23,11 @@ package enum Vmalloc: Path {
   package static var name: PathName { .__vmalloc_node_range }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
-    case .start(let pages, let gfp, let node): return begin(pages, gfp, node, &world, cpu)
+    case .start: return begin(&world, cpu)
     case .areaGot(let call):
       guard reply.bool else {
-        return fail(call, "vm_struct allocation failed", &world, cpu)
+        warn(call, "vm_struct allocation failed", &world, cpu)
+        return retryOrEnd(call, &world)
       }
       return getArray(call, &world)
     case .arrayGot(let call):
@@ -47,23 +50,27 @@ package enum Vmalloc: Path {
     case .counted(let call):
       let record = world.vmalloc.calls[call]
       guard world.vmalloc.vms[record.vm].pageCount == record.pages else {
-        return undo(call, "failed to allocate pages", &world, cpu)
+        // Large pages that cannot be had are tried again small: not worth a warning.
+        if record.order == .zero { warn(call, "failed to allocate pages", &world, cpu) }
+        return undo(call, &world)
       }
       return ask(.call(.vmapPagesRange(.start(call))), then: .mapped(call))
     case .mapped(let call):
-      guard reply.bool else { return undo(call, "failed to map pages", &world, cpu) }
+      guard reply.bool else {
+        warn(call, "failed to map pages", &world, cpu)
+        return undo(call, &world)
+      }
       let address = world.vmalloc.vms[world.vmalloc.calls[call].vm].address
       world.vmalloc.calls.give(call)
       return .return(.address(address))
-    case .undone(let call):
-      world.vmalloc.calls.give(call)
-      return .return(.address(.null))
+    case .undone(let call): return retryOrEnd(call, &world)
     }
   }
 
-  private mutating func begin(
-    _ pages: Int32, _ gfp: GFPFlags, _ node: NodeID, _ world: inout World, _ cpu: CPUID
-  ) -> Step {
+  private mutating func begin(_ world: inout World, _ cpu: CPUID) -> Step {
+    guard case .start(let pages, let gfp, let node, let flags, let alignShift) = self else {
+      preconditionFailure("begun twice")
+    }
     guard pages > 0 else {
       world.vmalloc.statistics.failures += 1
       world.warn("WARNING: __vmalloc_node_range: size 0", on: cpu)
@@ -76,7 +83,10 @@ package enum Vmalloc: Path {
       }
       return .return(.address(.null))
     }
-    let call = world.vmalloc.calls.take(VmallocCall(pages: pages, gfp: gfp, node: node))
+    var record = VmallocCall(
+      pages: pages, gfp: gfp, node: node, flags: flags, alignShift: alignShift)
+    if world.mapsHuge(record) { record.useHugePages() }
+    let call = world.vmalloc.calls.take(record)
     return ask(.call(.getVMArea(.start(call))), then: .areaGot(call))
   }
 
@@ -95,20 +105,18 @@ package enum Vmalloc: Path {
       .call(.vmalloc(.start(pages: pages, gfp: gfp, node: record.node))), then: .arrayGot(call))
   }
 
-  private mutating func undo(
-    _ call: ID<VmallocCall>, _ reason: String, _ world: inout World, _ cpu: CPUID
-  ) -> Step {
-    warn(call, reason, &world, cpu)
+  private mutating func undo(_ call: ID<VmallocCall>, _ world: inout World) -> Step {
     let address = world.vmalloc.vms[world.vmalloc.calls[call].vm].address
     return ask(.call(.vfree(.start(address))), then: .undone(call))
   }
 
-  private func fail(
-    _ call: ID<VmallocCall>, _ reason: String, _ world: inout World, _ cpu: CPUID
-  ) -> Step {
-    warn(call, reason, &world, cpu)
-    world.vmalloc.calls.give(call)
-    return .return(.address(.null))
+  private mutating func retryOrEnd(_ call: ID<VmallocCall>, _ world: inout World) -> Step {
+    guard world.vmalloc.calls[call].order > .zero else {
+      world.vmalloc.calls.give(call)
+      return .return(.address(.null))
+    }
+    world.vmalloc.calls[call].useSmallPages()
+    return ask(.call(.getVMArea(.start(call))), then: .areaGot(call))
   }
 
   private func warn(
@@ -118,6 +126,20 @@ package enum Vmalloc: Path {
     let record = world.vmalloc.calls[call]
     guard !record.gfp.contains(.noWarn) else { return }
     world.warn("vmalloc error: size \(Int(record.pages) << 12), \(reason)", on: cpu)
+  }
+}
+
+extension World {
+  /// Whether an area is worth 2 MiB pages: by its size, of which each node is thought to have its
+  /// part where none is named, as long as the release reckons so.
+  func mapsHuge(_ call: VmallocCall) -> Bool {
+    guard call.flags.contains(.allowsHuge), version.vmalloc.hugeMappings != .none else {
+      return false
+    }
+    let sharers =
+      version.vmalloc.hugeMappings == .byNodeShare && call.node == .any ? layout.nodeCount : 1
+    let least = Order.pmd.pageCount * sharers
+    return Int(call.asked) >= least + (call.flags.contains(.partialLastPage) ? 1 : 0)
   }
 }
 

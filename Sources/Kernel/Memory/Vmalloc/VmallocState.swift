@@ -20,6 +20,8 @@ package struct VmallocState: ~Copyable {
   var touches: Pool<TouchCall>
   /// An area for a middle cut, for each CPU. Kernel: `ne_fit_preload_node`.
   var preload: Buffer<VmapAreaID>
+  /// Pages of page tables that wait for a worker: a chain. Kernel: `kernel_pgtable_work.list`.
+  var tablesToFree: PFN
   package internal(set) var statistics: VmallocStatistics
 
   package let start: Address
@@ -58,9 +60,10 @@ package struct VmallocState: ~Copyable {
     pageTable = PageTable(
       levels: architecture.tableLevels, pageShift: architecture.pageShift, boot: start..<end)
     deferred = VfreeDeferred(cpuCount: boot.cpuCount)
-    calls = Pool(capacity: 16, blank: VmallocCall())
+    calls = Pool(capacity: 16, blank: .blank)
     touches = Pool(capacity: 16, blank: TouchCall())
     preload = Buffer(boot.cpuCount, .none)
+    tablesToFree = .none
     statistics = VmallocStatistics()
     freeVmapArea = locks.make(.freeVmapArea, name: "free_vmap_area_lock", lines: &lines)
     vmapPurge = locks.make(.vmapPurge, name: "vmap_purge_lock", lines: &lines)
@@ -102,6 +105,7 @@ package struct VmallocState: ~Copyable {
     calls = other.calls.clone()
     touches = other.touches.clone()
     preload = other.preload.clone()
+    tablesToFree = other.tablesToFree
     (start, end) = (other.start, other.end)
     (totalRAMPages, areaCache) = (other.totalRAMPages, other.areaCache)
     (freeVmapArea, vmapPurge) = (other.freeVmapArea, other.vmapPurge)
@@ -155,31 +159,6 @@ package struct VmallocState: ~Copyable {
     }
   }
 }
-
-/// One activation of `__vmalloc_node_range()` and those it calls: what does not fit a frame.
-package struct VmallocCall: BitwiseCopyable {
-  /// Asked for, the guard page not counted. Unit: pages.
-  var pages: Int32 = 0
-  var gfp: GFPFlags = []
-  var node = NodeID.any
-  /// An overflow has been purged for once.
-  var hasPurged = false
-  var vm = VmStructID.none
-  var area = VmapAreaID.none
-  var poolNode = VmapNodeID.none
-  var object = Address.null
-  /// Mapped so far, and where the next page is written down.
-  var mapped: Int32 = 0
-  var chunk = ID<PageChunk>.none
-  package init() {}
-  init(pages: Int32, gfp: GFPFlags, node: NodeID) {
-    (self.pages, self.gfp, self.node) = (pages, gfp, node)
-  }
-
-  /// Address space, the guard page included. Unit: bytes.
-  var areaSize: UInt64 { UInt64(pages + 1) << 12 }
-}
-typealias VmallocCallID = ID<VmallocCall>
 
 /// What vmalloc has counted since the start of the run.
 package struct VmallocStatistics: Sendable, BitwiseCopyable {

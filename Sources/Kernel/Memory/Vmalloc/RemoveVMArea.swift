@@ -1,0 +1,168 @@
+import Hardware
+import Simulation
+
+/// Takes an area out of use: unlinked, unmapped, put among the lazy ones; perhaps starts a drain.
+///
+/// Replies with the number of its `vm_struct`, or -1 where there is no such area.
+///
+/// Kernel: `remove_vm_area()` (mm/vmalloc.c, 6.12).
+package enum RemoveVMArea: Path {
+  case start(Address)
+  case found(Address)
+  case done(vm: VmStructID)
+
+  package static var name: PathName { .remove_vm_area }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let address):
+      return ask(.call(.findUnlinkVmapArea(.start(address))), then: .found(address))
+    case .found:
+      guard reply.number >= 0 else { return .return(.number(-1)) }
+      let area = VmapAreaID(reply.number)
+      let vm = world.vmalloc.areas[area].vm
+      return ask(.call(.freeUnmapVmapArea(.start(area))), then: .done(vm: vm))
+    case .done(let vm): return .return(.number(vm.index))
+    }
+  }
+}
+
+/// Finds the area that begins at an address and takes it out of its node's tree. The address says
+/// which node to look in first; an area is in another only if the address lies inside it.
+///
+/// Replies with its number, or -1. Kernel: `find_unlink_vmap_area()` (mm/vmalloc.c, 6.12; 6.9+).
+package enum FindUnlinkVmapArea: Path {
+  case start(Address)
+  case busyLocked(Address, VmapNodeID)
+  case searched(Address, VmapAreaID, VmapNodeID)
+  case nextNode(Address, VmapNodeID)
+  case unlinked(VmapAreaID)
+
+  package static var name: PathName { .find_unlink_vmap_area }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let address):
+      let node = world.vmalloc.nodes.node(of: address.raw)
+      return ask(.acquire(world.vmalloc.busyLock(node)), then: .busyLocked(address, node))
+    case .busyLocked(let address, let node):
+      let (area, visited) = world.vmalloc.unlinkBusy(address.raw, node)
+      return ask(
+        .work(.treeStep, times: max(visited, 1)),
+        then: .searched(address, area ?? .none, node))
+    case .searched(let address, let area, let node):
+      let lock = world.vmalloc.busyLock(node)
+      guard area.isNone else { return ask(.release(lock), then: .unlinked(area)) }
+      return ask(.release(lock), then: .nextNode(address, node))
+    case .nextNode(let address, let node):
+      let next = VmapNodeID((node.index + 1) % world.vmalloc.nodes.count)
+      guard next != world.vmalloc.nodes.node(of: address.raw) else { return .return(.number(-1)) }
+      return ask(.acquire(world.vmalloc.busyLock(next)), then: .busyLocked(address, next))
+    case .unlinked(let area): return .return(.number(area.index))
+    }
+  }
+}
+
+/// Clears the entries of an area that nobody finds any more, and makes it lazy.
+///
+/// Kernel: `free_unmap_vmap_area()` → `vunmap_range_noflush()` (mm/vmalloc.c, 6.12).
+package enum FreeUnmapVmapArea: Path {
+  case start(VmapAreaID)
+  case cleared(VmapAreaID)
+  case done
+
+  package static var name: PathName { .free_unmap_vmap_area }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let area):
+      let record = world.vmalloc.areas[area]
+      let pages = Int32(truncatingIfNeeded: record.size >> 12)
+      return ask(
+        .call(.vunmapRange(.start(Address(record.start), pages: pages))), then: .cleared(area))
+    case .cleared(let area):
+      return ask(.call(.freeVmapAreaNoflush(.start(area))), then: .done)
+    case .done: return .return()
+    }
+  }
+}
+
+/// Clears the entries of one table after the other.
+///
+/// Kernel: `vunmap_range_noflush()` (mm/vmalloc.c, 6.12).
+package enum VunmapRange: Path {
+  case start(Address, pages: Int32)
+
+  package static var name: PathName { .vunmap_range_noflush }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    guard case .start(let address, let pages) = self, pages > 0 else { return .return() }
+    let clear = world.vmalloc.pageTable.clearPages(from: address, count: Int(pages))
+    let rest = Self.start(address + clear.seen << 12, pages: pages - Int32(clear.seen))
+    return ask(.work(.pteClear, times: Int32(max(clear.looked, 1))), then: rest)
+  }
+}
+
+/// Puts an unmapped area among those that wait for a purge, and starts a drain when too many do.
+///
+/// Kernel: `free_vmap_area_noflush()` (mm/vmalloc.c, 6.12).
+package enum FreeVmapAreaNoflush: Path {
+  case start(VmapAreaID)
+  case lineHere(VmapAreaID)
+  case lazyLocked(VmapAreaID, isOver: Bool)
+  case inserted(VmapNodeID, isOver: Bool)
+  case lazyUnlocked(isOver: Bool)
+  case drainQueued
+
+  package static var name: PathName { .free_vmap_area_noflush }
+  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    switch self {
+    case .start(let area): return ask(.touch(world.vmalloc.lazyLine), then: .lineHere(area))
+    case .lineHere(let area):
+      let isOver = world.vmalloc.addLazy(area)
+      world.traceLazyPages()
+      let node = world.vmalloc.nodes.lazyNode(of: world.vmalloc.areas[area])
+      let lock = world.vmalloc.lazyLock(node)
+      return ask(.acquire(lock), then: .lazyLocked(area, isOver: isOver))
+    case .lazyLocked(let area, let isOver): return insert(area, isOver, &world, cpu)
+    case .inserted(let node, let isOver):
+      return ask(.release(world.vmalloc.lazyLock(node)), then: .lazyUnlocked(isOver: isOver))
+    case .lazyUnlocked(let isOver):
+      guard isOver, !world.vmalloc.purge.drainIsPending else { return .return() }
+      world.vmalloc.purge.drainIsPending = true
+      return ask(.queueWork(.drainVmapArea, on: cpu), then: .drainQueued)
+    case .drainQueued: return .return()
+    }
+  }
+
+  private mutating func insert(
+    _ area: VmapAreaID, _ isOver: Bool, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    let record = world.vmalloc.areas[area]
+    let node = world.vmalloc.nodes.lazyNode(of: record)
+    let visited = world.vmalloc.insertLazy(area, node)
+    let purge = world.vmalloc.purge
+    world.trace(
+      .freeVmapAreaNoflush, on: cpu, a: record.start, b: UInt64(purge.pages),
+      c: UInt64(purge.pagesMax))
+    return ask(.work(.treeStep, times: visited), then: .inserted(node, isOver: isOver))
+  }
+}
+
+extension VmallocState {
+  /// Kernel: `__find_vmap_area()` and `unlink_va()`, under one hold of the busy lock (6.3+).
+  mutating func unlinkBusy(
+    _ address: UInt64, _ node: VmapNodeID
+  ) -> (area: VmapAreaID?, visited: Int32) {
+    let (area, visited) = areas.find(address, in: nodes[node].busy)
+    if let area { areas.remove(area, from: &nodes[node].busy) }
+    return (area, visited)
+  }
+
+  /// Returns: whether there are too many lazy pages now.
+  mutating func addLazy(_ area: VmapAreaID) -> Bool {
+    statistics.lazyFrees += 1
+    return purge.add(pages: Int(areas[area].size >> 12))
+  }
+
+  mutating func insertLazy(_ area: VmapAreaID, _ node: VmapNodeID) -> Int32 {
+    areas[area].vm = .none
+    return areas.insert(area, into: &nodes[node].lazy)
+  }
+}
