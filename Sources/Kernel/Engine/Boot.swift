@@ -29,6 +29,8 @@ package struct Boot: Sendable {
 package struct KernelConfig: Sendable, Equatable {
   /// CONFIG_SLUB, CONFIG_SLAB or CONFIG_SLOB: one that the release has.
   package var slab = SlabKind.slub
+  /// CONFIG_NR_CPUS: CPUs that the kernel was built for, as distributions do. More than there are.
+  package var possibleCPUs = 8192
   /// `transparent_hugepage=`: khugepaged raises min_free_kbytes.
   package var transparentHugePages = true
   /// CONFIG_SLAB_FREELIST_RANDOM: the order of a new slab's freelist.

@@ -151,6 +151,15 @@ package enum Frame: BitwiseCopyable {
   case vunmapRange(VunmapRange)
   case freeVmapAreaNoflush(FreeVmapAreaNoflush)
   case freeKernelTables(FreeKernelTables)
+  case vmMapRAM(VMMapRAM)
+  case vmUnmapRAM(VMUnmapRAM)
+  case vbAlloc(VbAlloc)
+  case newVmapBlock(NewVmapBlock)
+  case vbFree(VbFree)
+  case freeVmapBlock(FreeVmapBlock)
+  case walkVmapBlocks(WalkVmapBlocks)
+  case vmap(Vmap)
+  case vunmap(Vunmap)
   case delayedVfreeWork(DelayedVfreeWork)
   case drainVmapWork(DrainVmapWork)
   case purgeVmapAreaLazy(PurgeVmapAreaLazy)
@@ -297,6 +306,15 @@ package enum Frame: BitwiseCopyable {
     case .vunmapRange(let path): return go(path, Frame.vunmapRange)
     case .freeVmapAreaNoflush(let path): return go(path, Frame.freeVmapAreaNoflush)
     case .freeKernelTables(let path): return go(path, Frame.freeKernelTables)
+    case .vmMapRAM(let path): return go(path, Frame.vmMapRAM)
+    case .vmUnmapRAM(let path): return go(path, Frame.vmUnmapRAM)
+    case .vbAlloc(let path): return go(path, Frame.vbAlloc)
+    case .newVmapBlock(let path): return go(path, Frame.newVmapBlock)
+    case .vbFree(let path): return go(path, Frame.vbFree)
+    case .freeVmapBlock(let path): return go(path, Frame.freeVmapBlock)
+    case .walkVmapBlocks(let path): return go(path, Frame.walkVmapBlocks)
+    case .vmap(let path): return go(path, Frame.vmap)
+    case .vunmap(let path): return go(path, Frame.vunmap)
     case .delayedVfreeWork(let path): return go(path, Frame.delayedVfreeWork)
     case .drainVmapWork(let path): return go(path, Frame.drainVmapWork)
     case .purgeVmapAreaLazy(let path): return go(path, Frame.purgeVmapAreaLazy)
@@ -437,6 +455,15 @@ package enum Frame: BitwiseCopyable {
     case .vunmapRange: VunmapRange.name
     case .freeVmapAreaNoflush: FreeVmapAreaNoflush.name
     case .freeKernelTables: FreeKernelTables.name
+    case .vmMapRAM: VMMapRAM.name
+    case .vmUnmapRAM: VMUnmapRAM.name
+    case .vbAlloc: VbAlloc.name
+    case .newVmapBlock: NewVmapBlock.name
+    case .vbFree: VbFree.name
+    case .freeVmapBlock: FreeVmapBlock.name
+    case .walkVmapBlocks: WalkVmapBlocks.name
+    case .vmap: Vmap.name
+    case .vunmap: Vunmap.name
     case .delayedVfreeWork: DelayedVfreeWork.name
     case .drainVmapWork: DrainVmapWork.name
     case .purgeVmapAreaLazy: PurgeVmapAreaLazy.name

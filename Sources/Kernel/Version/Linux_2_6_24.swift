@@ -25,6 +25,6 @@ extension KernelVersion {
     vmalloc: VmallocRules(
       quarterOfFewIsAll: false, bulkPagesMax: 100, nodesMax: 1, triesLargeOrders: false,
       hugeMappings: .none, freesTablesLater: false, purgesUsableBlocks: true,
-      kvmalloc: .kernelOnly),
+      blocksHaveBitmap: false, kvmalloc: .kernelOnly),
     scheduler: SchedulerRules(wakeUpPreempts: true))
 }

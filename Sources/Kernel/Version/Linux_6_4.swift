@@ -2,5 +2,6 @@ extension KernelVersion {
   /// Linux 6.4, June 2023: SLOB is gone.
   package static let v6_4 = v6_1.successor("6.4") {
     $0.slab.kinds.remove(.slob)
+    $0.vmalloc.blocksHaveBitmap = true
   }
 }

@@ -43,11 +43,14 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
   /// A purge of aliases takes back every block of vm_map_ram that is used up, not only those that
   /// are nearly full. Kernel: `purge_fragmented_blocks()` (mm/vmalloc.c; 6.1, 6.6).
   package var purgesUsableBlocks: Bool
+  /// Blocks of vm_map_ram have a bitmap of what is handed out. Kernel: `struct vmap_block`
+  /// (mm/vmalloc.c; 6.1, 6.4).
+  package var blocksHaveBitmap: Bool
   /// Kernel: `kvmalloc_node()` (mm/util.c; 4.19, 5.15, 5.17, 6.12, 6.18).
   package var kvmalloc: KvmallocRule
 
   package static let v6_12 = VmallocRules(
     quarterOfFewIsAll: true, bulkPagesMax: 100, nodesMax: 128, triesLargeOrders: false,
     hugeMappings: .byNodeShare, freesTablesLater: false, purgesUsableBlocks: false,
-    kvmalloc: .blockingNoRetry)
+    blocksHaveBitmap: true, kvmalloc: .blockingNoRetry)
 }

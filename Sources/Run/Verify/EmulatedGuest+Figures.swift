@@ -42,7 +42,8 @@ extension EmulatedGuest {
       // What kmalloc gives for no bytes is no address.
       return (address < architecture.directMap ? .none : architecture.pfn(of: address), 1)
     case .pages(let pfn, let order): return (pfn, order.pageCount)
-    case .vmalloc(let address, _): return (machine.world.vmalloc.frame(of: address), 1)
+    case .vmalloc(let address, _), .vmap(let address, _), .mapRAM(let address, _):
+      return (machine.world.vmalloc.frame(of: address), 1)
     case .kvmalloc(let address, _):
       guard machine.world.vmalloc.isVmalloc(address) else {
         return (address < architecture.directMap ? .none : architecture.pfn(of: address), 1)
@@ -64,8 +65,14 @@ extension EmulatedGuest {
     }
     state["vmap.lazy"] = "\(machine.world.vmalloc.purge.pages)"
     state["vmap.own_areas"] = "\(machine.world.vmalloc.vms.all.liveCount)"
+    state["vmap.map_ram_areas"] = "\(areasWithoutOwner + areasOfBoot)"
     state["vmap.own_pages"] = "\(machine.world.vmalloc.vms.pageCount)"
     return state
+  }
+
+  /// Areas of blocks and mappings, which have no vm_struct.
+  private var areasWithoutOwner: Int {
+    machine.world.vmalloc.vmallocInfo().filter { !$0.isLazy && !$0.hasOwner }.count
   }
 
   /// Arrays and lists of a cache of SLAB. An empty array of a CPU has no line.

@@ -145,6 +145,10 @@ extension EmulatedGuest {
         message: "node \(node) on a machine of \(machine.world.pages.nodeCount)",
         hint: "nodes count from 0")
     }
+    switch source.family {
+    case .vmap, .mapRAM: lendPages()
+    default: break
+    }
     let frame = try frame(for: source)
     let replies = call(
       Array(repeating: frame, count: count), at: try checked(site), endsAtNull: true)
@@ -190,7 +194,12 @@ extension EmulatedGuest {
       return .kmemCacheAlloc(.start(cache: try cache(name), gfp: gfp, node: node))
     case .kmalloc(let size): return .kmalloc(.start(size: UInt32(size), gfp: gfp, node: node))
     case .pages(let order): return .allocPages(.start(order: Order(order), gfp: gfp, node: node))
-    case .vmalloc(let size): return .vmalloc(.start(pages: pages(size), gfp: gfp, node: node))
+    case .vmalloc(let size, let isHuge):
+      var flags: VmallocFlags = isHuge ? .allowsHuge : []
+      if size & 4095 != 0 { flags.insert(.partialLastPage) }
+      return .vmalloc(.start(pages: pages(size), gfp: gfp, node: node, flags: flags))
+    case .vmap(let size): return .vmap(.start(first: lentPages, count: pages(size)))
+    case .mapRAM(let size): return .vmMapRAM(.start(first: lentPages, count: pages(size)))
     case .kvmalloc(let size):
       return .kvmalloc(.start(bytes: UInt64(size), gfp: gfp, node: node))
     }
@@ -205,8 +214,12 @@ extension EmulatedGuest {
     case .cache(let name):
       reply.address == .null ? nil : .object(try cache(name), reply.address)
     case .kmalloc: reply.address == .null ? nil : .kmalloc(reply.address)
-    case .vmalloc(let size):
+    case .vmalloc(let size, _):
       reply.address == .null ? nil : .vmalloc(reply.address, pages: (size + 4095) / 4096)
+    case .vmap(let size):
+      reply.address == .null ? nil : .vmap(reply.address, pages: (size + 4095) / 4096)
+    case .mapRAM(let size):
+      reply.address == .null ? nil : .mapRAM(reply.address, pages: (size + 4095) / 4096)
     case .kvmalloc(let size): reply.address == .null ? nil : .kvmalloc(reply.address, bytes: size)
     }
   }
@@ -254,7 +267,9 @@ extension EmulatedGuest {
     case .object(_, let address), .kmalloc(let address):
       (address, (machine.world.slab.size(of: address) + 4095) / 4096)
     case .pages(let pfn, let order): (machine.world.architecture.address(of: pfn), order.pageCount)
-    case .vmalloc(let address, let pages): (address, pages)
+    case .vmalloc(let address, let pages), .vmap(let address, let pages),
+      .mapRAM(let address, let pages):
+      (address, pages)
     case .kvmalloc(let address, let bytes): (address, (bytes + 4095) / 4096)
     }
   }

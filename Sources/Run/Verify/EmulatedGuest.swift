@@ -20,6 +20,10 @@ struct EmulatedGuest: ~Copyable {
   var events = PageEvents()
   /// Nodes of the tree that files user mappings, where a list watches their cache.
   var tree = MappingTree()
+  /// Areas of vm_map_ram() that the recorded kernel had from its boot.
+  var areasOfBoot = 0
+  /// Pages that mapping operations map; none before the first.
+  var lentPages = PFN.none
   /// The counts of vmalloc at the beginning of the operation.
   var before: VmallocStatistics
   let cpuCount: Int
@@ -85,6 +89,28 @@ struct EmulatedGuest: ~Copyable {
   static let warmAreas = 64
   /// Kernel: `THREAD_SIZE` (arch/x86/include/asm/page_64_types.h, 6.12). Unit: pages.
   static let stackPages: Int32 = 4
+
+  /// Has tables hang in the first part of vmalloc space, as boot, modules and lists that ran before
+  /// leave it: the flushes of the recorded guests reach over 50 to 60 MiB.
+  mutating func hangTables() {
+    let site = OperationSite(cpu: 0, context: .task)
+    let areas = call(
+      [.vmalloc(.start(pages: EmulatedGuest.usedPages, gfp: .kernel, node: .any))], at: site)
+    _ = call(areas.map { .vfree(.start($0.address)) }, at: site)
+    _ = call([.vmUnmapAliases(.start)], at: site)
+    wait(EmulatedGuest.pause)
+  }
+  /// Unit: pages.
+  static let usedPages: Int32 = 64 << 8
+
+  /// Has pages to map, which the recorder had before its list began.
+  mutating func lendPages() {
+    guard lentPages.isNone else { return }
+    let reply = call([.allocPages(.start(order: .max, gfp: .kernel, node: .any))], at: .any)
+    lentPages = reply.first?.pfn ?? .none
+    beginOperation()
+  }
+  static let mappedPages = 1024
 
   // MARK: Running
 
@@ -168,11 +194,13 @@ enum HeldObject {
   case pages(PFN, Order)
   case vmalloc(Address, pages: Int)
   case kvmalloc(Address, bytes: Int)
+  case vmap(Address, pages: Int)
+  case mapRAM(Address, pages: Int)
 
   var isOfSlabs: Bool {
     switch self {
     case .object, .kmalloc: true
-    case .pages, .vmalloc, .kvmalloc: false
+    case .pages, .vmalloc, .kvmalloc, .vmap, .mapRAM: false
     }
   }
 
@@ -184,6 +212,8 @@ enum HeldObject {
     case .pages(let pages, let order): .freePages(.start(pages, order))
     case .vmalloc(let address, _): .vfree(.start(address))
     case .kvmalloc(let address, _): .kvfree(.start(address))
+    case .vmap(let address, _): .vunmap(.start(address))
+    case .mapRAM(let address, let pages): .vmUnmapRAM(.start(address, count: Int32(pages)))
     }
   }
 }

@@ -16,6 +16,21 @@ package struct OperationList: Sendable {
 }
 
 extension OperationList {
+  /// Whether it asks for virtually contiguous memory.
+  var usesVmalloc: Bool {
+    operations.contains {
+      switch $0.kind {
+      case .allocate(_, let source, _, _, _):
+        switch source.family {
+        case .vmalloc, .kvmalloc, .vmap, .mapRAM: true
+        default: false
+        }
+      case .churn(_, .vmalloc, _, _): true
+      default: false
+      }
+    }
+  }
+
   /// Managed pages of zones, where the list prints its zones: ` ~ zone.n0.DMA32 … managed=232077`.
   var managedPages: [KernelConfig.ManagedZone] {
     var found: [KernelConfig.ManagedZone] = []
@@ -162,8 +177,11 @@ package struct AllocationSource: Sendable, Equatable {
     /// Unit: bytes.
     case kmalloc(Int)
     case pages(order: Int)
-    case vmalloc(Int)
+    case vmalloc(Int, isHuge: Bool)
     case kvmalloc(Int)
+    /// Pages of the recorder's, mapped.
+    case vmap(Int)
+    case mapRAM(Int)
   }
   package var family: Family
   package var gfp: UInt32

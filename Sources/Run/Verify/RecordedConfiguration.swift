@@ -19,6 +19,8 @@ package struct RecordedConfiguration: Sendable, Equatable {
     case heldAndAfterLastFree
   }
   package var firm: Firm { slab == .slob ? .heldAndAfterLastFree : .all }
+  /// CONFIG_NR_CPUS.
+  package var possibleCPUs = 8192
 
   package init() {}
 
@@ -27,6 +29,7 @@ package struct RecordedConfiguration: Sendable, Equatable {
   package static func small(_ slab: SlabKind) -> RecordedConfiguration {
     var small = RecordedConfiguration()
     (small.slab, small.memcg, small.freelistRandom) = (slab, false, false)
+    small.possibleCPUs = 64
     return small
   }
 
@@ -37,6 +40,9 @@ package struct RecordedConfiguration: Sendable, Equatable {
       let isOff = line.hasPrefix("# CONFIG_") && line.hasSuffix(" is not set")
       let name = isOff ? line.dropFirst(2).prefix { $0 != " " } : line.prefix { $0 != "=" }
       let isOn = !isOff && line.dropFirst(name.count) == "=y"
+      if name == "CONFIG_NR_CPUS", let count = Int(line.dropFirst(name.count + 1)) {
+        possibleCPUs = min(max(count, 1), 1 << 16)
+      }
       guard isOff || isOn else { continue }
       switch name {
       case "CONFIG_SLUB" where isOn: slab = .slub
@@ -64,6 +70,7 @@ package struct RecordedConfiguration: Sendable, Equatable {
     config.memcg = memcg
     config.slabFreelistRandom = freelistRandom
     config.transparentHugePages = transparentHugePages
+    config.possibleCPUs = possibleCPUs
     return config
   }
 }

@@ -101,7 +101,7 @@ extension OperationKind {
     case "watchcache": self = .watchCache(try fields.required("cache"))
     case "destroy": self = .destroyCache(try fields.required("cache"))
     case "shrink": self = .shrinkCache(try fields.required("cache"))
-    case "alloc", "kmalloc", "pages", "vmalloc", "kvmalloc":
+    case "alloc", "kmalloc", "pages", "vmalloc", "kvmalloc", "vmap", "vmram":
       self = try .allocation(name, fields)
     case "free": self = try .free(fields)
     case "bulk": self = .bulk(try BulkOperation(fields, allocates: true))
@@ -170,14 +170,18 @@ extension OperationKind {
     _ name: Substring, _ fields: OperationFields
   ) throws(RecordingError) -> OperationKind {
     let sizes = 0...Int(Int32.max)
+    let mapped = 1...EmulatedGuest.mappedPages << 12
     let family: AllocationSource.Family
     switch name {
     case "alloc": family = .cache(try fields.required("cache"))
     case "kmalloc": family = .kmalloc(try fields.number("size", in: sizes))
     case "pages": family = .pages(order: try fields.number("order", in: 0...10))
     case "vmalloc":
-      if let flags = fields.text("flags") { return .unsupported("vmalloc flags=\(flags)") }
-      family = .vmalloc(try fields.number("size", in: sizes))
+      let flags = fields.text("flags")
+      if let flags, flags != "huge" { return .unsupported("vmalloc flags=\(flags)") }
+      family = .vmalloc(try fields.number("size", in: sizes), isHuge: flags != nil)
+    case "vmap": family = .vmap(try fields.number("size", in: mapped))
+    case "vmram": family = .mapRAM(try fields.number("size", in: mapped))
     default: family = .kvmalloc(try fields.number("size", in: sizes))
     }
     let source = AllocationSource(

@@ -30,6 +30,10 @@ package struct LazyPurge: BitwiseCopyable {
   /// Whether `drain_vmap_work` is queued and has not begun.
   var drainIsPending = false
 
+  /// What of blocks is to be flushed with the areas of the next purge: from, and one past.
+  var alsoFrom = UInt64.max
+  var alsoTo: UInt64 = 0
+
   // The running purge.
   /// The union of all purged areas.
   var start = UInt64.max
@@ -55,7 +59,8 @@ package struct LazyPurge: BitwiseCopyable {
   }
 
   mutating func begin(isFull: Bool) {
-    (start, end, self.isFull) = (.max, 0, isFull)
+    (start, end, self.isFull) = (alsoFrom, alsoTo, isFull)
+    (alsoFrom, alsoTo) = (.max, 0)
     (nodes, helped) = (NodeSet(), NodeSet())
     (helpers, purgedAreas) = (0, 0)
   }

@@ -13,6 +13,8 @@ package struct VmallocInfo: Equatable, Sendable {
   package let hasVmallocedArray: Bool
   /// Kernel: `unpurged vm_area`.
   package let isLazy: Bool
+  /// False for what vm_map_ram uses, and for what is lazy.
+  package let hasOwner: Bool
 }
 
 extension VmallocState {
@@ -37,7 +39,8 @@ extension VmallocState {
     let vm = isLazy || record.vm.isNone ? VmStruct() : vms[record.vm]
     return VmallocInfo(
       start: record.start, end: record.end, caller: Int(vm.caller), pages: Int(vm.pageCount),
-      hasVmallocedArray: isVmalloc(vm.pagesArray), isLazy: isLazy)
+      hasVmallocedArray: isVmalloc(vm.pagesArray), isLazy: isLazy,
+      hasOwner: !isLazy && !record.vm.isNone)
   }
 
   /// Pages an area owns on each node: ` N0=4 N1=12`.

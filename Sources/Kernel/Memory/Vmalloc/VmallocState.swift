@@ -12,12 +12,14 @@ package struct VmallocState: ~Copyable {
   package var areas: VmapAreas
   package var free: VmapTree
   package var nodes: VmapNodes
+  package var blocks: VmapBlocks
   package var purge: LazyPurge
   package var vms: VmStructs
   package var pageTable: PageTable
   var deferred: VfreeDeferred
   var calls: Pool<VmallocCall>
   var touches: Pool<TouchCall>
+  var walks: Pool<BlockWalk>
   /// An area for a middle cut, for each CPU. Kernel: `ne_fit_preload_node`.
   var preload: Buffer<VmapAreaID>
   /// Pages of page tables that wait for a worker: a chain. Kernel: `kernel_pgtable_work.list`.
@@ -55,6 +57,7 @@ package struct VmallocState: ~Copyable {
     nodes = VmapNodes(
       count: VmapNodes.count(cpus: boot.cpuCount, most: rules.nodesMax),
       noneMeansAll: rules.quarterOfFewIsAll)
+    blocks = VmallocState.makeBlocks(boot, &locks, &lines)
     purge = LazyPurge(onlineCPUs: boot.cpuCount)
     vms = VmStructs(capacity: 64)
     pageTable = PageTable(
@@ -62,6 +65,7 @@ package struct VmallocState: ~Copyable {
     deferred = VfreeDeferred(cpuCount: boot.cpuCount)
     calls = Pool(capacity: 16, blank: .blank)
     touches = Pool(capacity: 16, blank: TouchCall())
+    walks = Pool(capacity: 4, blank: BlockWalk(isForced: false, measures: false))
     preload = Buffer(boot.cpuCount, .none)
     tablesToFree = .none
     statistics = VmallocStatistics()
@@ -72,6 +76,19 @@ package struct VmallocState: ~Copyable {
     nodeLocks = VmallocState.makeLocks(all, locks: &locks, lines: &lines)
     (lazyLine, pageCountLine) = (lines.make(), lines.make())
     areas.insert(areas.pool.take(VmapArea(start: 1, end: .max)), into: &free)
+  }
+
+  private static func makeBlocks(
+    _ boot: borrowing Boot, _ locks: inout Locks, _ lines: inout CacheLines
+  ) -> VmapBlocks {
+    var blocks = VmapBlocks(
+      cpuCount: boot.cpuCount, possibleCPUs: max(boot.config.possibleCPUs, boot.cpuCount),
+      lockName: locks.addName("vb->lock"))
+    let name = locks.addName("vbq->lock")
+    for cpu in 0..<boot.cpuCount {
+      blocks.queues[cpu].lock = locks.make(.vmapBlockQueue, named: name, line: lines.make())
+    }
+    return blocks
   }
 
   /// Kernel: `KMEM_CACHE(vmap_area, SLAB_PANIC)` in `vmalloc_init()`.
@@ -99,11 +116,13 @@ package struct VmallocState: ~Copyable {
     areas = other.areas.clone()
     (free, purge, statistics) = (other.free, other.purge, other.statistics)
     nodes = other.nodes.clone()
+    blocks = other.blocks.clone()
     vms = other.vms.clone()
     pageTable = other.pageTable.clone()
     deferred = other.deferred.clone()
     calls = other.calls.clone()
     touches = other.touches.clone()
+    walks = other.walks.clone()
     preload = other.preload.clone()
     tablesToFree = other.tablesToFree
     (start, end) = (other.start, other.end)
@@ -117,7 +136,7 @@ package struct VmallocState: ~Copyable {
 
   /// What the model keeps beside the areas in use. Unit: bytes of the host.
   package var byteCount: Int {
-    nodes.byteCount + nodeLocks.byteCount + preload.byteCount + areas.pool.byteCount
+    nodes.byteCount + blocks.byteCount + nodeLocks.byteCount + preload.byteCount + areas.pool.byteCount
       + vms.byteCount + pageTable.byteCount
   }
 
@@ -142,6 +161,7 @@ package struct VmallocState: ~Copyable {
     try areas.pool.checkInvariants("vmap areas")
     try areas.checkInvariants(of: free)
     try nodes.checkInvariants(areas)
+    try blocks.checkInvariants()
     try vms.checkInvariants()
     try pageTable.checkInvariants()
     let waiting = nodes.unpurgedPages(areas)

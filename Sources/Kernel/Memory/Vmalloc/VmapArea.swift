@@ -24,6 +24,8 @@ package struct VmapArea: BitwiseCopyable {
   package internal(set) var next = VmapAreaID.none
   /// What is mapped there; none for free areas.
   package var vm = VmStructID.none
+  /// The block whose addresses these are. Kernel: `VMAP_BLOCK` in `flags`, and the blocks' xarray.
+  var block = ID<VmapBlock>.none
   /// The vmap node whose pool it came from, or comes to. Kernel: `encode_vn_id()` in `flags`.
   package var poolNode = VmapNodeID.none
   var isRed = false
