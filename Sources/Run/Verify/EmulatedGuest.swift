@@ -90,8 +90,9 @@ struct EmulatedGuest: ~Copyable {
   /// Kernel: `THREAD_SIZE` (arch/x86/include/asm/page_64_types.h, 6.12). Unit: pages.
   static let stackPages: Int32 = 4
 
-  /// Has tables hang in the first part of vmalloc space, as boot, modules and lists that ran before
-  /// leave it: the flushes of the recorded guests reach over 50 to 60 MiB.
+  /// Has tables hang in the first part of vmalloc space, as the lists that ran before in the same
+  /// boot leave it, vmalloc_concurrent last: the flushes of the recorded guests reach over 50 to 60
+  /// MiB.
   mutating func hangTables() {
     let site = OperationSite(cpu: 0, context: .task)
     let areas = call(

@@ -16,18 +16,13 @@ package struct OperationList: Sendable {
 }
 
 extension OperationList {
-  /// Whether it asks for virtually contiguous memory.
-  var usesVmalloc: Bool {
+  /// Whether it asks vmalloc for large pages, which take the place of tables of small ones.
+  var asksForHugePages: Bool {
     operations.contains {
-      switch $0.kind {
-      case .allocate(_, let source, _, _, _):
-        switch source.family {
-        case .vmalloc, .kvmalloc, .vmap, .mapRAM: true
-        default: false
-        }
-      case .churn(_, .vmalloc, _, _): true
-      default: false
-      }
+      guard case .allocate(_, let source, _, _, _) = $0.kind,
+        case .vmalloc(_, isHuge: true) = source.family
+      else { return false }
+      return true
     }
   }
 

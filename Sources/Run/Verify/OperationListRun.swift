@@ -20,7 +20,7 @@ struct OperationListRun {
   mutating func run(on guest: inout EmulatedGuest) throws(RecordingError) {
     let recordsFlushes = list.recordsFlushes
     guest.areasOfBoot = areasOfBoot
-    if list.usesVmalloc { guest.hangTables() }
+    if list.asksForHugePages { guest.hangTables() }
     for operation in list.operations {
       let name = guest.openName()
       guest.beginOperation()
