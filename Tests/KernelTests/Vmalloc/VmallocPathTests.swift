@@ -8,55 +8,11 @@ import Topology
 private let start = Architecture.x86_64.vmallocStart
 private let page = 4096
 
-/// A machine that runs a few calls at a time to their end, and then is asked what it holds.
-private struct Rig: ~Copyable {
-  var machine: Machine
-
-  init(cpus: Int, nodes: Int = 1, memory: UInt64 = 1 << 30) throws {
-    var description = MachineDescription.plain(cpus: cpus, nodes: nodes)
-    for node in 0..<nodes { description.nodes[node].memoryBytes = memory }
-    let boot = Boot(machine: description, costs: try CostFile.named("generic-x86"))
-    machine = Machine(boot)
-  }
-
-  /// Runs `steps` as a task of `cpu` until nothing is left to do.
-  mutating func run(on cpu: Int = 0, _ steps: [Step]) {
-    for (place, step) in steps.enumerated() { machine.world.scripts[place] = step }
-    machine.start(.script(Script(from: 0, to: steps.count)), on: CPUID(cpu), at: machine.now)
-    let halt = machine.run()
-    precondition(halt == .nothingLeft, "\(halt)")
-    let broken = machine.checkInvariants()
-    precondition(broken == nil, broken ?? "")
-  }
-
-  /// Allocates `count` areas. Returns: those that are new, page arrays included, by address.
-  mutating func vmalloc(
-    bytes: Int, count: Int = 1, on cpu: Int = 0, gfp: GFPFlags = .kernel
-  ) -> [Address] {
-    let before = Set(areas.map(\.start))
-    let pages = Int32((bytes + page - 1) / page)
-    for _ in 0..<count {
-      run(on: cpu, [.call(.vmalloc(.start(pages: pages, gfp: gfp, node: .any)))])
-    }
-    return areas.map(\.start).filter { !before.contains($0) }.sorted().map { Address($0) }
-  }
-  mutating func vfree(_ addresses: [Address], on cpu: Int = 0) {
-    for address in addresses { run(on: cpu, [.call(.vfree(.start(address)))]) }
-  }
-  mutating func purge(on cpu: Int = 0) { run(on: cpu, [.call(.vmUnmapAliases(.start))]) }
-
-  var areas: [VmallocInfo] { machine.world.vmalloc.vmallocInfo().filter { !$0.isLazy } }
-  var lazy: Int { machine.world.vmalloc.purge.pages }
-  var statistics: VmallocStatistics { machine.world.vmalloc.statistics }
-  var violations: [Violation.Kind] { machine.world.complaints.violations.map(\.kind) }
-  var warnings: [String] { machine.world.complaints.warnings.map(\.message) }
-}
-
 @Suite struct VmallocPathTests {
   /// Golden trace G1 (vmalloc spec, section 11).
   @Test(arguments: [(1, 1, 2), (16384, 4, 5), (1 << 20, 256, 257), ((1 << 20) - 4096, 255, 256)])
   func anAreaHasAGuardPage(bytes: Int, pages: Int, addressPages: Int) throws {
-    var rig = try Rig(cpus: 1)
+    var rig = try VmallocRig(cpus: 1)
     _ = rig.vmalloc(bytes: bytes)
     let area = rig.areas[0]
     #expect(area.pages == pages && Int(area.end - area.start) == addressPages * page)
@@ -68,7 +24,7 @@ private struct Rig: ~Copyable {
   /// The list vmalloc_small of ground truth 6.12-8c2n and 6.12-16c4n (6.12.117).
   @Test(arguments: [(8, 2, 32768), (16, 4, 40960)])
   func sixtyFourSmallAreas(cpus: Int, nodes: Int, lazyMax: Int) throws {
-    var rig = try Rig(cpus: cpus, nodes: nodes)
+    var rig = try VmallocRig(cpus: cpus, nodes: nodes)
     rig.purge()
     #expect(rig.statistics.purgeCalls == 1 && rig.statistics.areasPurged == 0)
     let areas = rig.vmalloc(bytes: 4096, count: 64, on: 2)
@@ -90,7 +46,7 @@ private struct Rig: ~Copyable {
   /// The list vmalloc_threshold of ground truth 6.12-8c2n: the sixteenth free of 8 MiB passes
   /// 32,768 lazy pages, and each takes 2,049 for itself and 5 for its page array.
   @Test func theSixteenthFreeOf8MiBStartsADrain() throws {
-    var rig = try Rig(cpus: 8, nodes: 2)
+    var rig = try VmallocRig(cpus: 8, nodes: 2)
     let areas = rig.vmalloc(bytes: 8 << 20, count: 20, on: 2)
     #expect(rig.machine.world.vmalloc.areaCount == 40)
     #expect(rig.machine.world.vmalloc.pageCount == 20 * 2052)
@@ -114,7 +70,7 @@ private struct Rig: ~Copyable {
   /// Kernel: `nr_purge_helpers` (mm/vmalloc.c, 6.9+).
   @Test(arguments: [0, 1])
   func workersHelpWithALargePurge(cpu: Int) throws {
-    var rig = try Rig(cpus: 2)
+    var rig = try VmallocRig(cpus: 2)
     let mine = rig.vmalloc(bytes: 32 << 20, count: 3, on: 0)
     let all = mine + rig.vmalloc(bytes: 32 << 20, count: 3, on: 1)
     let large = all.filter { address in
@@ -128,7 +84,7 @@ private struct Rig: ~Copyable {
 
   /// The list vmalloc_concurrent of ground truth 6.12-8c2n, without its touches.
   @Test func sevenCPUsAtOnceLeave7000LazyPages() throws {
-    var rig = try Rig(cpus: 8, nodes: 2)
+    var rig = try VmallocRig(cpus: 8, nodes: 2)
     for _ in 0..<200 {
       for cpu in 1..<8 {
         rig.machine.world.scripts[cpu] = .call(
@@ -152,7 +108,7 @@ private struct Rig: ~Copyable {
 
   /// Golden trace G6: a pool hit takes no free_vmap_area_lock.
   @Test func aPoolHitTakesNoGlobalLock() throws {
-    var rig = try Rig(cpus: 8)
+    var rig = try VmallocRig(cpus: 8)
     rig.vfree(rig.vmalloc(bytes: 16384, on: 3), on: 3)
     rig.purge(on: 0)
     let lock = rig.machine.world.vmalloc.freeVmapArea
@@ -167,7 +123,7 @@ private struct Rig: ~Copyable {
   /// Golden trace T1 (TLB spec, section 9): the bound is 33 pages, and it is inclusive.
   @Test(arguments: [(32, 4 * 33, 0), (33, 0, 4)])
   func upTo33PagesAreFlushedOneByOne(pages: Int, one: UInt64, all: UInt64) throws {
-    var rig = try Rig(cpus: 4)
+    var rig = try VmallocRig(cpus: 4)
     rig.vfree(rig.vmalloc(bytes: pages * page))
     rig.purge()
     #expect(rig.machine.world.counters[.nr_tlb_local_flush_one] == one)
@@ -178,7 +134,7 @@ private struct Rig: ~Copyable {
 
   /// Golden trace G7: page tables are made once.
   @Test func tablesStay() throws {
-    var rig = try Rig(cpus: 1)
+    var rig = try VmallocRig(cpus: 1)
     rig.vfree(rig.vmalloc(bytes: (4 << 20) - page))
     // Two PTE pages and a PMD page; the page array lies in the third 2 MiB.
     #expect(rig.statistics.tablePages == 4)
@@ -189,7 +145,7 @@ private struct Rig: ~Copyable {
   }
 
   @Test func withBottomHalvesOffAVfreeIsDeferred() throws {
-    var rig = try Rig(cpus: 2)
+    var rig = try VmallocRig(cpus: 2)
     let areas = rig.vmalloc(bytes: 4096, count: 2)
     rig.run([
       .disable(.bottomHalves), .call(.vfree(.start(areas[0]))), .call(.vfree(.start(areas[1]))),
@@ -201,7 +157,7 @@ private struct Rig: ~Copyable {
   }
 
   @Test func withPreemptionOffItComplainsAndGoesOn() throws {
-    var rig = try Rig(cpus: 2)
+    var rig = try VmallocRig(cpus: 2)
     rig.run([
       .disable(.preemption), .call(.vmalloc(.start(pages: 1, gfp: .kernel, node: .any))),
       .enable(.preemption),
@@ -210,7 +166,7 @@ private struct Rig: ~Copyable {
   }
 
   @Test func inAnInterruptVmallocIsABug() throws {
-    var rig = try Rig(cpus: 2)
+    var rig = try VmallocRig(cpus: 2)
     rig.run([
       .disable(.bottomHalves), .call(.vmalloc(.start(pages: 1, gfp: .atomic, node: .any))),
       .enable(.bottomHalves),
@@ -220,7 +176,7 @@ private struct Rig: ~Copyable {
   }
 
   @Test func sizesThatCannotBeAreRefused() throws {
-    var rig = try Rig(cpus: 1)
+    var rig = try VmallocRig(cpus: 1)
     _ = rig.vmalloc(bytes: 0)
     _ = rig.vmalloc(bytes: 2 << 30)
     #expect(rig.areas.isEmpty && rig.warnings.count == 2)
@@ -231,7 +187,7 @@ private struct Rig: ~Copyable {
 
   /// Goal: a vmalloc for which the pages do not suffice gives back all it had, and says so.
   @Test func aFailureLeavesNothingBehind() throws {
-    var rig = try Rig(cpus: 2, memory: 64 << 20)
+    var rig = try VmallocRig(cpus: 2, memory: 64 << 20)
     _ = rig.vmalloc(bytes: 30 << 20)
     let (areas, mapped) = (rig.areas, rig.machine.world.vmalloc.pageTable.mappedPages)
     #expect(areas.count == 2)
@@ -245,7 +201,7 @@ private struct Rig: ~Copyable {
   }
 
   @Test func kvmallocFallsBackToVmalloc() throws {
-    var rig = try Rig(cpus: 2)
+    var rig = try VmallocRig(cpus: 2)
     rig.run([.call(.kvmalloc(.start(bytes: 8192, gfp: .kernel, node: .any)))])
     #expect(rig.areas.isEmpty)
     rig.run([.call(.kvmalloc(.start(bytes: 16 << 20, gfp: .kernel, node: .any)))])
@@ -257,7 +213,7 @@ private struct Rig: ~Copyable {
   }
 
   @Test func wrongFreesAreToldApart() throws {
-    var rig = try Rig(cpus: 8)
+    var rig = try VmallocRig(cpus: 8)
     let area = rig.vmalloc(bytes: 4096)
     rig.vfree(area + area)
     #expect(rig.violations == [.doubleFree])
@@ -276,7 +232,7 @@ private struct Rig: ~Copyable {
   }
 
   @Test func touchingMissesOncePerPageAndFlushesMakeItMissAgain() throws {
-    var rig = try Rig(cpus: 2)
+    var rig = try VmallocRig(cpus: 2)
     let area = rig.vmalloc(bytes: 16 * page)
     let touch = Step.call(
       .touch(.start(address: area[0], bytes: UInt32(16 * page), stride: 64)))
@@ -289,14 +245,14 @@ private struct Rig: ~Copyable {
   }
 
   @Test func theDirectMapMissesOncePer2MiB() throws {
-    var rig = try Rig(cpus: 1)
+    var rig = try VmallocRig(cpus: 1)
     let address = Address(0xffff_8880_1000_0000)
     rig.run([.call(.touch(.start(address: address, bytes: 4 << 20, stride: 4096)))])
     #expect(rig.statistics.tlbMisses == 2 && rig.violations.isEmpty)
   }
 
   @Test func accessAfterVfreeIsSeen() throws {
-    var rig = try Rig(cpus: 2)
+    var rig = try VmallocRig(cpus: 2)
     let area = rig.vmalloc(bytes: page)
     let touch = Step.call(.touch(.start(address: area[0], bytes: 8, stride: 8)))
     rig.run(on: 1, [touch])
@@ -312,16 +268,32 @@ private struct Rig: ~Copyable {
 
   /// Kernel: `kmalloc_gfp_adjust()` (mm/util.c, 6.12).
   @Test func kvmallocTriesKmallocGently() {
-    #expect(Kvmalloc.adjusted(.kernel, bytes: 4096) == .kernel)
-    #expect(Kvmalloc.adjusted(.kernel, bytes: 4097) == [.kernel, .noWarn, .noRetry])
+    let rule = VmallocRules.KvmallocRule.blockingNoRetry
+    #expect(Kvmalloc.adjusted(.kernel, bytes: 4096, rule) == .kernel)
+    #expect(Kvmalloc.adjusted(.kernel, bytes: 4097, rule) == [.kernel, .noWarn, .noRetry])
     #expect(
-      Kvmalloc.adjusted([.kernel, .retryMayFail, .noFail], bytes: 8192)
+      Kvmalloc.adjusted([.kernel, .retryMayFail, .noFail], bytes: 8192, rule)
         == [.kernel, .retryMayFail, .noWarn])
+  }
+
+  /// Kernel: `kvmalloc_node()` (mm/util.c; 4.19, 6.12, 6.18), and 7.1 by the spec of this project.
+  @Test func whoMayEndInVmallocDependsOnTheRelease() {
+    let masks: [GFPFlags] = [.kernel, .noFS, .noWait]
+    let expected: [VmallocRules.KvmallocRule: [Bool]] = [
+      .kernelOnly: [true, false, false], .blockingNoRetry: [true, true, false],
+      .blockingNoReclaim: [true, true, false], .any: [true, true, true],
+    ]
+    for (rule, answers) in expected {
+      #expect(masks.map { Kvmalloc.mayEndInVmalloc($0, rule) } == answers)
+    }
+    let late = Kvmalloc.adjusted(.kernel, bytes: 8192, .blockingNoReclaim)
+    #expect(late == GFPFlags.kernel.union(.noWarn).subtracting(.directReclaim))
+    #expect(Kvmalloc.adjusted(.noFS, bytes: 8192, .kernelOnly) == .noFS)
   }
 
   /// Goal: a run of all paths at once ends the same with shortcuts and without.
   @Test func aForkGoesTheSameWay() throws {
-    var rig = try Rig(cpus: 4)
+    var rig = try VmallocRig(cpus: 4)
     let areas = rig.vmalloc(bytes: 5 * page, count: 8, on: 1)
     rig.vfree(Array(areas[..<6]))
     var fork = rig.machine.clone()
