@@ -4,7 +4,7 @@ package enum LockClass: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case alienLock, slobLock
   case listLock, barnLock, slabMutex, slubFlush, slabLock
   case zoneLock, pcpLock, pcpuDrainMutex
-  case vmapBlock, vmapBlockQueue, vmapBusy, vmapLazy, vmapPool, freeVmapArea, vmapPurge, pageTable
+  case vmapPurgeSpin, vmapBlock, vmapBlockQueue, vmapBusy, vmapLazy, vmapPool, freeVmapArea, vmapPurge, pageTable
 
   /// Whether a waiter sleeps.
   package var isMutex: Bool {

@@ -151,6 +151,9 @@ package enum Frame: BitwiseCopyable {
   case vunmapRange(VunmapRange)
   case freeVmapAreaNoflush(FreeVmapAreaNoflush)
   case freeKernelTables(FreeKernelTables)
+  case allocVmapAreaWalk(AllocVmapAreaWalk)
+  case removeVMAreaFromList(RemoveVMAreaFromList)
+  case purgeLazyWalk(PurgeLazyWalk)
   case vmMapRAM(VMMapRAM)
   case vmUnmapRAM(VMUnmapRAM)
   case vbAlloc(VbAlloc)
@@ -306,6 +309,9 @@ package enum Frame: BitwiseCopyable {
     case .vunmapRange(let path): return go(path, Frame.vunmapRange)
     case .freeVmapAreaNoflush(let path): return go(path, Frame.freeVmapAreaNoflush)
     case .freeKernelTables(let path): return go(path, Frame.freeKernelTables)
+    case .allocVmapAreaWalk(let path): return go(path, Frame.allocVmapAreaWalk)
+    case .removeVMAreaFromList(let path): return go(path, Frame.removeVMAreaFromList)
+    case .purgeLazyWalk(let path): return go(path, Frame.purgeLazyWalk)
     case .vmMapRAM(let path): return go(path, Frame.vmMapRAM)
     case .vmUnmapRAM(let path): return go(path, Frame.vmUnmapRAM)
     case .vbAlloc(let path): return go(path, Frame.vbAlloc)
@@ -455,6 +461,9 @@ package enum Frame: BitwiseCopyable {
     case .vunmapRange: VunmapRange.name
     case .freeVmapAreaNoflush: FreeVmapAreaNoflush.name
     case .freeKernelTables: FreeKernelTables.name
+    case .allocVmapAreaWalk: AllocVmapAreaWalk.name
+    case .removeVMAreaFromList: RemoveVMAreaFromList.name
+    case .purgeLazyWalk: PurgeLazyWalk.name
     case .vmMapRAM: VMMapRAM.name
     case .vmUnmapRAM: VMUnmapRAM.name
     case .vbAlloc: VbAlloc.name

@@ -35,7 +35,8 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case drain_vmap_area_work, __purge_vmap_area_lazy, purge_vmap_node, reclaim_list_global
   case find_unlink_vmap_area, free_unmap_vmap_area, vunmap_range_noflush, free_vmap_area_noflush
   case vmap, vunmap, vm_map_ram, vm_unmap_ram, vb_alloc, new_vmap_block, vb_free, free_vmap_block
-  case purge_fragmented_block, kernel_pgtable_work_func, vm_unmap_aliases, reclaim_and_purge_vmap_areas
+  case purge_fragmented_block, kernel_pgtable_work_func, vm_unmap_aliases,
+    reclaim_and_purge_vmap_areas
   case flush_tlb_kernel_range, do_flush_tlb_all, do_kernel_range_flush
   case __kvmalloc_node, kvfree, touch
 

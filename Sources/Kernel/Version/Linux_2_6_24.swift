@@ -21,8 +21,11 @@ extension KernelVersion {
       hasSlabDescriptor: true, hasObjectFreelist: false, checksNodeUnlocked: false,
       waitsForOwnNode: true, slobLists: 1,
       kfreeRCU: .none, kfreeRCUDelay: 20, kfreeRCUBlock: 510),
-    pages: PageRules(listTuning: .freeFactor), 
+    pages: PageRules(listTuning: .freeFactor),
     vmalloc: VmallocRules(
+      store: .list, leavesGap: false, hasFreeLock: false, unlinksAtOnce: true,
+      purger: .eachFree, unmapsLate: false, defersInInterrupt: false, areaBytes: 104,
+      bulkUse: .none, flushCeiling: 0,
       quarterOfFewIsAll: false, bulkPagesMax: 100, nodesMax: 1, triesLargeOrders: false,
       hugeMappings: .none, freesTablesLater: false, purgesUsableBlocks: true,
       blocksHaveBitmap: false, kvmalloc: .kernelOnly),

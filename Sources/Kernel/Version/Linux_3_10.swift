@@ -4,5 +4,7 @@ extension KernelVersion {
     $0.slab.slobLineAlignment = .halvedForSmall
     $0.slab.kmallocNames = .bytes
     $0.slab.minPartial = .halfLogarithm
+    $0.vmalloc.leavesGap = false
+    $0.vmalloc.defersInInterrupt = true
   }
 }

@@ -1,4 +1,4 @@
 extension KernelVersion {
   /// Linux 4.19, October 2018, long-term: no slab rule differs from 4.9.
-  package static let v4_19 = v4_9.successor("4.19") { _ in }
+  package static let v4_19 = v4_10.successor("4.19") { _ in }
 }

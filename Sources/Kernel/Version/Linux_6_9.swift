@@ -3,5 +3,6 @@ extension KernelVersion {
   package static let v6_9 = v6_8.successor("6.9") {
     $0.vmalloc.nodesMax = 128
     $0.vmalloc.quarterOfFewIsAll = true
+    $0.vmalloc.purger = .workerOnce
   }
 }

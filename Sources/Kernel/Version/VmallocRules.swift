@@ -22,6 +22,66 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
     case any
   }
 
+  /// Where addresses are looked for.
+  package enum Store: UInt8, BitwiseCopyable, Sendable, Equatable {
+    /// Among the areas in use, a list from its head on. To 2.6.27.
+    case list
+    /// Among the areas in use and those that wait for a purge: down a tree, then from one to the
+    /// next. 2.6.28 to 2.6.38.
+    case walk
+    /// The same, from where the last area was found on. 2.6.39 to 5.1.
+    case cachedWalk
+    /// In a tree of what is free, which knows the largest size below each node. From 5.2.
+    case freeTree
+  }
+  /// Who gives areas back for good when too many pages are lazy.
+  package enum Purger: UInt8, BitwiseCopyable, Sendable, Equatable {
+    /// Nothing is lazy: each free flushes. To 2.6.27.
+    case eachFree
+    /// The freeing CPU, if no other purges, under a spinlock. 2.6.28 to 4.9.
+    case underSpinlock
+    /// The freeing task, if no other purges, under a mutex. 4.10 to 5.17.
+    case underMutex
+    /// A worker, until there are few enough. 5.18 to 6.8.
+    case workerUntilFew
+    /// A worker, once.
+    case workerOnce
+  }
+  /// Whom the bulk allocator serves.
+  package enum BulkUse: UInt8, BitwiseCopyable, Sendable, Equatable {
+    /// There is none, to 5.12; callers that name a node, to 5.16; all.
+    case none, ofNode, all
+  }
+
+  /// Kernel: `alloc_vmap_area()` (mm/vmalloc.c; 2.6.28, 2.6.39, 5.4), `__get_vm_area_node()`
+  /// (mm/vmalloc.c; 2.6.27).
+  package var store: Store
+  /// A page is left between areas beside the guard page. Kernel: `alloc_vmap_area()` (mm/vmalloc.c;
+  /// 2.6.28 to 2.6.39, not 3.10).
+  package var leavesGap: Bool
+  /// Free addresses have a lock of their own. Kernel: `free_vmap_area_lock` (mm/vmalloc.c; not 5.4,
+  /// 5.8).
+  package var hasFreeLock: Bool
+  /// An area is found and unlinked under one hold of the lock. Kernel: `find_unlink_vmap_area()`
+  /// (mm/vmalloc.c; not 6.1, 6.3).
+  package var unlinksAtOnce: Bool
+  /// Kernel: `try_purge_vmap_area_lazy()` (mm/vmalloc.c; 3.10, 4.14, 5.17), `drain_vmap_area_work()`
+  /// (mm/vmalloc.c; 5.19, 6.6, 6.12).
+  package var purger: Purger
+  /// Entries of the page table are cleared with the purge, not with the free. Kernel:
+  /// `__purge_vmap_area_lazy()` (mm/vmalloc.c; 2.6.28, 2.6.32, not 2.6.37).
+  package var unmapsLate: Bool
+  /// vfree in an interrupt is put off; before it is a BUG. Kernel: `vfree()` (mm/vmalloc.c; not 3.2,
+  /// 3.10).
+  package var defersInInterrupt: Bool
+  /// The record of an area, which has a cache of its own from 5.2 on. Unit: bytes. Kernel: `struct
+  /// vmap_area` (include/linux/vmalloc.h; 3.10, 4.19, 5.4, 6.12).
+  package var areaBytes: Int
+  /// Kernel: `__vmalloc_area_node()` (mm/vmalloc.c; 5.12, 5.14, 5.17).
+  package var bulkUse: BulkUse
+  /// Above it a range is not flushed page by page; 0: never is. Unit: pages. Kernel:
+  /// `flush_tlb_kernel_range()` (arch/x86/mm/tlb.c; 2.6.32, 4.14, 6.12).
+  package var flushCeiling: UInt32
   /// What a purge takes of a pool of areas is a quarter; where that is none it takes all, since
   /// the count wraps. Kernel: `decay_va_pool_node()` (mm/vmalloc.c; 6.9 and 6.12, not 6.18).
   package var quarterOfFewIsAll: Bool
@@ -50,7 +110,10 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
   package var kvmalloc: KvmallocRule
 
   package static let v6_12 = VmallocRules(
-    quarterOfFewIsAll: true, bulkPagesMax: 100, nodesMax: 128, triesLargeOrders: false,
+    store: .freeTree, leavesGap: false, hasFreeLock: true, unlinksAtOnce: true,
+    purger: .workerOnce, unmapsLate: false, defersInInterrupt: true, areaBytes: 72,
+    bulkUse: .all, flushCeiling: 33, quarterOfFewIsAll: true, bulkPagesMax: 100, nodesMax: 128,
+    triesLargeOrders: false,
     hugeMappings: .byNodeShare, freesTablesLater: false, purgesUsableBlocks: false,
     blocksHaveBitmap: true, kvmalloc: .blockingNoRetry)
 }

@@ -3,7 +3,7 @@ import Simulation
 
 /// Makes every CPU forget a range of kernel addresses, and waits until all have.
 ///
-/// Up to 33 pages each CPU forgets page by page, above that everything.
+/// Up to 33 pages each CPU forgets page by page, above that everything; before 3.15, everything.
 ///
 /// Kernel: `flush_tlb_kernel_range()` (arch/x86/mm/tlb.c, 6.12). Not modelled: PTI's second copy.
 package enum FlushTLBKernelRange: Path {
@@ -12,9 +12,6 @@ package enum FlushTLBKernelRange: Path {
   case tableOf(Address)
   case done
 
-  /// Unit: pages. Kernel: `tlb_single_page_flush_ceiling`.
-  package static let ceiling: UInt32 = 33
-
   package static var name: PathName { .flush_tlb_kernel_range }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
@@ -22,7 +19,7 @@ package enum FlushTLBKernelRange: Path {
       world.vmalloc.statistics.flushCalls += 1
       world.vmalloc.statistics.flushPages += UInt64(pages)
       let function: CallFunction =
-        pages > FlushTLBKernelRange.ceiling
+        pages > world.version.vmalloc.flushCeiling
         ? .flushTLBAll : .flushTLBRange(address, pages: UInt8(pages))
       return ask(.call(.onEachCPU(.start(function))), then: .done)
     case .tableOf(let address):

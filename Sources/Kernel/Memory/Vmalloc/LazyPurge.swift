@@ -58,6 +58,9 @@ package struct LazyPurge: BitwiseCopyable {
     return self.pages > pagesMax
   }
 
+  /// Kernel: `vmap_lazy_nr > lazy_max_pages()`.
+  var isOver: Bool { pages > pagesMax }
+
   mutating func begin(isFull: Bool) {
     (start, end, self.isFull) = (alsoFrom, alsoTo, isFull)
     (alsoFrom, alsoTo) = (.max, 0)

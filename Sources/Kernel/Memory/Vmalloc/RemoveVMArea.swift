@@ -8,6 +8,7 @@ import Simulation
 /// Kernel: `remove_vm_area()` (mm/vmalloc.c, 6.12).
 package enum RemoveVMArea: Path {
   case start(Address)
+  case removed
   case found(Address)
   case done(vm: VmStructID)
 
@@ -15,11 +16,17 @@ package enum RemoveVMArea: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let address):
+      guard world.version.vmalloc.store != .list else {
+        return ask(.call(.removeVMAreaFromList(.start(address))), then: .removed)
+      }
       return ask(.call(.findUnlinkVmapArea(.start(address))), then: .found(address))
+    case .removed: return .return(reply)
     case .found:
       guard reply.number >= 0 else { return .return(.number(-1)) }
       let area = VmapAreaID(reply.number)
       let vm = world.vmalloc.areas[area].vm
+      guard !vm.isNone else { return .return(.number(-1)) }
+      world.vmalloc.areas[area].vm = .none
       return ask(.call(.freeUnmapVmapArea(.start(area))), then: .done(vm: vm))
     case .done(let vm): return .return(.number(vm.index))
     }
@@ -29,7 +36,10 @@ package enum RemoveVMArea: Path {
 /// Finds the area that begins at an address and takes it out of its node's tree. The address says
 /// which node to look in first; an area is in another only if the address lies inside it.
 ///
-/// Replies with its number, or -1. Kernel: `find_unlink_vmap_area()` (mm/vmalloc.c, 6.12; 6.9+).
+/// To 6.2 it stays in the tree, to be unlinked under a second hold of the lock.
+///
+/// Replies with its number, or -1. Kernel: `find_unlink_vmap_area()` (mm/vmalloc.c, 6.12),
+/// `find_vmap_area()` (mm/vmalloc.c, 6.1).
 package enum FindUnlinkVmapArea: Path {
   case start(Address)
   case busyLocked(Address, VmapNodeID)
@@ -44,7 +54,8 @@ package enum FindUnlinkVmapArea: Path {
       let node = world.vmalloc.nodes.node(of: address.raw)
       return ask(.acquire(world.vmalloc.busyLock(node)), then: .busyLocked(address, node))
     case .busyLocked(let address, let node):
-      let (area, visited) = world.vmalloc.unlinkBusy(address.raw, node)
+      let (area, visited) = world.vmalloc.unlinkBusy(
+        address.raw, node, stays: !world.version.vmalloc.unlinksAtOnce)
       return ask(
         .work(.treeStep, times: max(visited, 1)),
         then: .searched(address, area ?? .none, node))
@@ -73,6 +84,9 @@ package enum FreeUnmapVmapArea: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let area):
+      guard !world.version.vmalloc.unmapsLate else {
+        return ask(.call(.freeVmapAreaNoflush(.start(area))), then: .done)
+      }
       let record = world.vmalloc.areas[area]
       let pages = Int32(truncatingIfNeeded: record.size >> 12)
       return ask(
@@ -99,59 +113,109 @@ package enum VunmapRange: Path {
   }
 }
 
-/// Puts an unmapped area among those that wait for a purge, and starts a drain when too many do.
+/// Puts an unmapped area among those that wait for a purge, and has them purged when there are too
+/// many: by a worker, or, to 5.17, itself, if nobody else does.
 ///
-/// Kernel: `free_vmap_area_noflush()` (mm/vmalloc.c, 6.12).
+/// To 5.1 the area stays in its tree meanwhile. Kernel: `free_vmap_area_noflush()` (mm/vmalloc.c,
+/// 6.12), `try_purge_vmap_area_lazy()` (mm/vmalloc.c; 3.10, 5.17).
 package enum FreeVmapAreaNoflush: Path {
   case start(VmapAreaID)
+  case busyLocked(VmapAreaID)
+  case unlinked(VmapAreaID)
+  case busyUnlocked(VmapAreaID)
   case lineHere(VmapAreaID)
   case lazyLocked(VmapAreaID, isOver: Bool)
   case inserted(VmapNodeID, isOver: Bool)
   case lazyUnlocked(isOver: Bool)
   case drainQueued
+  case triedPurge
+  case purged
+  case done
 
   package static var name: PathName { .free_vmap_area_noflush }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
+    let rules = world.version.vmalloc
     switch self {
-    case .start(let area): return ask(.touch(world.vmalloc.lazyLine), then: .lineHere(area))
-    case .lineHere(let area):
-      let isOver = world.vmalloc.addLazy(area)
-      world.traceLazyPages()
-      let node = world.vmalloc.nodes.lazyNode(of: world.vmalloc.areas[area])
-      let lock = world.vmalloc.lazyLock(node)
-      return ask(.acquire(lock), then: .lazyLocked(area, isOver: isOver))
+    case .start(let area):
+      guard !rules.unlinksAtOnce, rules.store == .freeTree else {
+        return ask(.touch(world.vmalloc.lazyLine), then: .lineHere(area))
+      }
+      return ask(.acquire(world.vmalloc.walkLock), then: .busyLocked(area))
+    case .busyLocked(let area):
+      world.vmalloc.areas.remove(area, from: &world.vmalloc.nodes[VmapNodeID(0)].busy)
+      return ask(.work(.treeStep), then: .unlinked(area))
+    case .unlinked(let area):
+      return ask(.release(world.vmalloc.walkLock), then: .busyUnlocked(area))
+    case .busyUnlocked(let area):
+      return ask(.touch(world.vmalloc.lazyLine), then: .lineHere(area))
+    case .lineHere(let area): return count(area, &world, cpu)
     case .lazyLocked(let area, let isOver): return insert(area, isOver, &world, cpu)
     case .inserted(let node, let isOver):
       return ask(.release(world.vmalloc.lazyLock(node)), then: .lazyUnlocked(isOver: isOver))
-    case .lazyUnlocked(let isOver):
-      guard isOver, !world.vmalloc.purge.drainIsPending else { return .return() }
-      world.vmalloc.purge.drainIsPending = true
-      return ask(.queueWork(.drainVmapArea, on: cpu), then: .drainQueued)
-    case .drainQueued: return .return()
+    case .lazyUnlocked(let isOver): return isOver ? startPurge(&world, cpu) : .return()
+    case .triedPurge:
+      guard reply.bool else { return .return() }
+      let purge: Frame =
+        rules.store == .freeTree
+        ? .purgeVmapAreaLazy(.start(isFull: false)) : .purgeLazyWalk(.start)
+      return ask(.call(purge), then: .purged)
+    case .purged: return ask(.release(world.vmalloc.vmapPurge), then: .done)
+    case .drainQueued, .done: return .return()
     }
+  }
+
+  private mutating func count(
+    _ area: VmapAreaID, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    let isOver = world.vmalloc.addLazy(area)
+    world.traceLazyPages()
+    guard world.version.vmalloc.store == .freeTree else {
+      world.vmalloc.pushLazy(area)
+      traceFree(area, &world, cpu)
+      return ask(.work(.listEdit), then: .lazyUnlocked(isOver: isOver))
+    }
+    let node = world.vmalloc.nodes.lazyNode(of: world.vmalloc.areas[area])
+    let lock = world.vmalloc.lazyLock(node)
+    return ask(.acquire(lock), then: .lazyLocked(area, isOver: isOver))
   }
 
   private mutating func insert(
     _ area: VmapAreaID, _ isOver: Bool, _ world: inout World, _ cpu: CPUID
   ) -> Step {
-    let record = world.vmalloc.areas[area]
-    let node = world.vmalloc.nodes.lazyNode(of: record)
+    let node = world.vmalloc.nodes.lazyNode(of: world.vmalloc.areas[area])
     let visited = world.vmalloc.insertLazy(area, node)
+    traceFree(area, &world, cpu)
+    return ask(.work(.treeStep, times: visited), then: .inserted(node, isOver: isOver))
+  }
+
+  private func traceFree(_ area: VmapAreaID, _ world: inout World, _ cpu: CPUID) {
     let purge = world.vmalloc.purge
     world.trace(
-      .freeVmapAreaNoflush, on: cpu, a: record.start, b: UInt64(purge.pages),
+      .freeVmapAreaNoflush, on: cpu, a: world.vmalloc.areas[area].start, b: UInt64(purge.pages),
       c: UInt64(purge.pagesMax))
-    return ask(.work(.treeStep, times: visited), then: .inserted(node, isOver: isOver))
+  }
+
+  private mutating func startPurge(_ world: inout World, _ cpu: CPUID) -> Step {
+    switch world.version.vmalloc.purger {
+    case .eachFree: return .return()
+    case .underSpinlock, .underMutex:
+      return ask(.tryAcquire(world.vmalloc.vmapPurge), then: .triedPurge)
+    case .workerUntilFew, .workerOnce:
+      guard !world.vmalloc.purge.drainIsPending else { return .return() }
+      world.vmalloc.purge.drainIsPending = true
+      return ask(.queueWork(.drainVmapArea, on: cpu), then: .drainQueued)
+    }
   }
 }
 
 extension VmallocState {
   /// Kernel: `__find_vmap_area()` and `unlink_va()`, under one hold of the busy lock (6.3+).
   mutating func unlinkBusy(
-    _ address: UInt64, _ node: VmapNodeID
+    _ address: UInt64, _ node: VmapNodeID, stays: Bool
   ) -> (area: VmapAreaID?, visited: Int32) {
-    let (area, visited) = areas.find(address, in: nodes[node].busy)
-    if let area { areas.remove(area, from: &nodes[node].busy) }
+    let (found, visited) = areas.find(address, in: nodes[node].busy)
+    guard let area = found, !areas[area].isLazy else { return (nil, visited) }
+    if !stays { areas.remove(area, from: &nodes[node].busy) }
     return (area, visited)
   }
 

@@ -23,7 +23,7 @@ package enum VMMapRAM: Path {
       guard count > VmapBlocks.mappingMax else {
         return ask(.call(.vbAlloc(.start(call))), then: .blockGot(call))
       }
-      return ask(.call(.allocVmapArea(.start(call))), then: .areaGot(call))
+      return ask(.call(world.vmalloc.addressSearch(call)), then: .areaGot(call))
     case .blockGot(let call):
       guard reply.address != .null else { return fail(call, &world) }
       world.vmalloc.calls[call].address = reply.address
@@ -168,7 +168,7 @@ package enum NewVmapBlock: Path {
       let inner = world.vmalloc.calls.take(area)
       world.vmalloc.calls[call].address = reply.address
       return ask(
-        .call(.allocVmapArea(.start(inner))), then: .areaGot(call, inner: inner))
+        .call(world.vmalloc.addressSearch(inner)), then: .areaGot(call, inner: inner))
     case .areaGot(let call, let inner):
       let area = world.vmalloc.calls[inner].area
       world.vmalloc.calls.give(inner)
@@ -247,6 +247,7 @@ package enum FreeVmapBlock: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let block):
+      guard world.version.vmalloc.unlinksAtOnce else { return freeArea(block, &world) }
       let lock = world.vmalloc.busyLock(world.vmalloc.busyNode(of: block))
       return ask(.acquire(lock), then: .busyLocked(block))
     case .busyLocked(let block):
@@ -257,16 +258,19 @@ package enum FreeVmapBlock: Path {
     case .unlinked(let block):
       let lock = world.vmalloc.busyLock(world.vmalloc.busyNode(of: block))
       return ask(.release(lock), then: .unlocked(block))
-    case .unlocked(let block):
-      let record = world.vmalloc.blocks[block]
-      world.dropBlock(block)
-      return ask(
-        .call(.freeVmapAreaNoflush(.start(record.area))), then: .areaFreed(record.object))
+    case .unlocked(let block): return freeArea(block, &world)
     case .areaFreed(let object):
       return ask(
         .call(.kvfreeCallRCU(.start(object, mightSleep: false))), then: .done)
     case .done: return .return()
     }
+  }
+
+  private mutating func freeArea(_ block: ID<VmapBlock>, _ world: inout World) -> Step {
+    let record = world.vmalloc.blocks[block]
+    world.dropBlock(block)
+    return ask(
+      .call(.freeVmapAreaNoflush(.start(record.area))), then: .areaFreed(record.object))
   }
 }
 

@@ -55,6 +55,11 @@ package enum Vfree: Path {
       return .return()
     }
     guard !world.cpus[cpu].preemptCount.inInterrupt else {
+      guard world.version.vmalloc.defersInInterrupt else {
+        world.complain(
+          .badContext, "vfree in interrupt context is BUG_ON(in_interrupt()) before 3.10", on: cpu)
+        return .return()
+      }
       return address == .null
         ? .return() : ask(.work(.listEdit), then: .listed(address))
     }

@@ -3,7 +3,8 @@ import Simulation
 
 /// The pages of an area, written down in its `vm_struct`: fewer than asked for if it must be.
 ///
-/// Small pages come a hundred at a time, and one by one once the bulk allocator gave fewer; pages of
+/// Small pages come one by one to 5.12; then a hundred at a time where a node is named, from 5.17 on
+/// for all, and one by one once the bulk allocator gave fewer; pages of
 /// 2 MiB come block by block. From 6.19 on larger blocks than are mapped are tried before, the
 /// largest that fits what is missing, without trying hard; one that cannot be had lowers what is
 /// tried for good. All blocks are split into small pages, which vfree gives back one by one.
@@ -77,7 +78,8 @@ package enum VmAreaAllocPages: Path {
     guard missing > 0 else { return .return() }
     let order = min(record.orderMax, Order(Int32.bitWidth - 1 - missing.leadingZeroBitCount))
     guard world.version.vmalloc.triesLargeOrders, order > record.order else {
-      return record.order == .zero ? bulk(call, world) : single(call, world)
+      return record.order == .zero && world.usesBulk(record)
+        ? bulk(call, world) : single(call, world)
     }
     let gfp = gfp(call, world).subtracting([.directReclaim, .noFail])
     return ask(
@@ -112,5 +114,16 @@ package enum VmAreaAllocPages: Path {
       .call(
         .allocPages(.start(order: record.order, gfp: gfp(call, world), node: record.node))),
       then: .singleGot(call))
+  }
+}
+
+extension World {
+  /// Whether small pages come from the bulk allocator.
+  func usesBulk(_ call: VmallocCall) -> Bool {
+    switch version.vmalloc.bulkUse {
+    case .none: false
+    case .ofNode: call.node != .any
+    case .all: true
+    }
   }
 }

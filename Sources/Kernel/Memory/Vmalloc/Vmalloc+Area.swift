@@ -30,7 +30,7 @@ package enum GetVMArea: Path {
       var vm = VmStruct()
       vm.object = reply.address
       world.vmalloc.calls[call].vm = world.vmalloc.vms.all.take(vm)
-      return ask(.call(.allocVmapArea(.start(call))), then: .areaGot(call))
+      return ask(.call(world.vmalloc.addressSearch(call)), then: .areaGot(call))
     case .areaGot(let call):
       guard !reply.bool else { return .return(.bool(true)) }
       let vm = world.vmalloc.calls[call].vm
@@ -101,12 +101,9 @@ package enum AllocVmapArea: Path {
       return ask(.acquire(world.vmalloc.freeVmapArea), then: .freeLocked(call))
     case .freeLocked(let call): return cutOut(call, &world, cpu)
     case .cut(let call, let usedUp):
-      guard !usedUp.isNone else {
-        return ask(.release(world.vmalloc.freeVmapArea), then: .freeUnlocked(call))
-      }
+      guard !usedUp.isNone else { return unlockFree(call, &world, cpu) }
       return ask(.call(world.vmalloc.drop(usedUp)), then: .dropped(call))
-    case .dropped(let call):
-      return ask(.release(world.vmalloc.freeVmapArea), then: .freeUnlocked(call))
+    case .dropped(let call): return unlockFree(call, &world, cpu)
     case .freeUnlocked(let call):
       guard world.vmalloc.areas[world.vmalloc.calls[call].area].end == 0 else {
         return lockBusy(call, &world, cpu)
@@ -172,12 +169,31 @@ package enum AllocVmapArea: Path {
       .work(.treeStep, times: visited), then: .cut(call, usedUp: cut?.usedUp ?? .none))
   }
 
+  /// To 5.4 one lock guards free and busy areas, and is kept.
+  private mutating func unlockFree(
+    _ call: ID<VmallocCall>, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    let hasAddresses = world.vmalloc.areas[world.vmalloc.calls[call].area].end > 0
+    guard !world.version.vmalloc.hasFreeLock, hasAddresses else {
+      return ask(.release(world.vmalloc.freeVmapArea), then: .freeUnlocked(call))
+    }
+    noteAllocation(call, &world, cpu)
+    let visited = world.vmalloc.insertBusy(call)
+    return ask(.work(.treeStep, times: visited), then: .inserted(call))
+  }
+
+  private func noteAllocation(_ call: ID<VmallocCall>, _ world: inout World, _ cpu: CPUID) {
+    let record = world.vmalloc.areas[world.vmalloc.calls[call].area]
+    world.vmalloc.statistics.areasAllocated += 1
+    world.trace(
+      .allocVmapArea, on: cpu, a: record.start, b: record.size, c: world.vmalloc.calls[call].align)
+  }
+
   private mutating func lockBusy(
     _ call: ID<VmallocCall>, _ world: inout World, _ cpu: CPUID
   ) -> Step {
+    noteAllocation(call, &world, cpu)
     let record = world.vmalloc.areas[world.vmalloc.calls[call].area]
-    world.vmalloc.statistics.areasAllocated += 1
-    world.trace(.allocVmapArea, on: cpu, a: record.start, b: record.size, c: world.vmalloc.calls[call].align)
     let lock = world.vmalloc.busyLock(world.vmalloc.nodes.node(of: record.start))
     return ask(.acquire(lock), then: .busyLocked(call))
   }
@@ -201,6 +217,11 @@ package enum AllocVmapArea: Path {
 }
 
 extension VmallocState {
+  /// The call that finds addresses, by release.
+  func addressSearch(_ call: VmallocCallID) -> Frame {
+    store == .freeTree ? .allocVmapArea(.start(call)) : .allocVmapAreaWalk(.start(call))
+  }
+
   /// One past the last address that may be given out. Kernel: `VMALLOC_END`, which is the last.
   private var upper: UInt64 { end.raw - 1 }
 

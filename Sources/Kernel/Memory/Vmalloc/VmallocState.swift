@@ -13,6 +13,13 @@ package struct VmallocState: ~Copyable {
   package var free: VmapTree
   package var nodes: VmapNodes
   package var blocks: VmapBlocks
+  /// How addresses are looked for before there is a tree of free ones.
+  var search: HoleSearch
+  let store: VmallocRules.Store
+  let leavesGap: Bool
+  /// Areas that wait for a purge in the tree of those in use, and those of the running purge: chains.
+  var lazyList: VmapAreaID
+  var purging: VmapAreaID
   package var purge: LazyPurge
   package var vms: VmStructs
   package var pageTable: PageTable
@@ -32,7 +39,7 @@ package struct VmallocState: ~Copyable {
   let totalRAMPages: Int
   let areaCache: CacheID
 
-  let freeVmapArea: LockID
+  private let ownFreeLock: LockID
   let vmapPurge: LockID
   let pageTableLock: LockID
   /// Busy, lazy, pool; three for each node.
@@ -50,10 +57,13 @@ package struct VmallocState: ~Copyable {
     var managed = 0
     for zone in 0..<pages.zones.count { managed += pages.zones[zone].managed }
     totalRAMPages = managed
-    areaCache = VmallocState.makeAreaCache(&slab)
+    let rules = boot.version.vmalloc
+    (store, leavesGap) = (rules.store, rules.leavesGap)
+    (search, lazyList, purging) = (HoleSearch(), .none, .none)
+    areaCache =
+      store == .freeTree ? VmallocState.makeAreaCache(&slab, bytes: rules.areaBytes) : .none
     areas = VmapAreas(capacity: 64)
     free = VmapTree(augmented: true)
-    let rules = boot.version.vmalloc
     nodes = VmapNodes(
       count: VmapNodes.count(cpus: boot.cpuCount, most: rules.nodesMax),
       noneMeansAll: rules.quarterOfFewIsAll)
@@ -69,12 +79,18 @@ package struct VmallocState: ~Copyable {
     preload = Buffer(boot.cpuCount, .none)
     tablesToFree = .none
     statistics = VmallocStatistics()
-    freeVmapArea = locks.make(.freeVmapArea, name: "free_vmap_area_lock", lines: &lines)
-    vmapPurge = locks.make(.vmapPurge, name: "vmap_purge_lock", lines: &lines)
+    let isSpin = rules.purger == .underSpinlock
+    vmapPurge = locks.make(
+      isSpin ? .vmapPurgeSpin : .vmapPurge, name: isSpin ? "purge_lock" : "vmap_purge_lock",
+      lines: &lines)
     pageTableLock = locks.make(.pageTable, name: "init_mm.page_table_lock", lines: &lines)
     let all = Buffer(3 * nodes.count, LockID.none)
-    nodeLocks = VmallocState.makeLocks(all, locks: &locks, lines: &lines)
+    nodeLocks = VmallocState.makeLocks(all, rules, locks: &locks, lines: &lines)
+    ownFreeLock =
+      rules.hasFreeLock
+      ? locks.make(.freeVmapArea, name: "free_vmap_area_lock", lines: &lines) : .none
     (lazyLine, pageCountLine) = (lines.make(), lines.make())
+    guard store == .freeTree else { return }
     areas.insert(areas.pool.take(VmapArea(start: 1, end: .max)), into: &free)
   }
 
@@ -92,8 +108,8 @@ package struct VmallocState: ~Copyable {
   }
 
   /// Kernel: `KMEM_CACHE(vmap_area, SLAB_PANIC)` in `vmalloc_init()`.
-  private static func makeAreaCache(_ slab: inout SlabAllocator) -> CacheID {
-    guard let cache = slab.declare("vmap_area", objectSize: 72) else {
+  private static func makeAreaCache(_ slab: inout SlabAllocator, bytes: Int) -> CacheID {
+    guard let cache = slab.declare("vmap_area", objectSize: bytes) else {
       preconditionFailure("no slab holds a vmap_area")
     }
     slab.caches[cache].state = .live
@@ -101,12 +117,17 @@ package struct VmallocState: ~Copyable {
   }
 
   private static func makeLocks(
-    _ all: consuming Buffer<LockID>, locks: inout Locks, lines: inout CacheLines
+    _ all: consuming Buffer<LockID>, _ rules: VmallocRules, locks: inout Locks,
+    lines: inout CacheLines
   ) -> Buffer<LockID> {
     var all = all
+    let isOne = rules.nodesMax == 1
     for node in 0..<all.count / 3 {
-      all[3 * node] = locks.make(.vmapBusy, name: "vmap busy/\(node)", lines: &lines)
-      all[3 * node + 1] = locks.make(.vmapLazy, name: "vmap lazy/\(node)", lines: &lines)
+      let busy = rules.store == .list ? "vmlist_lock" : "vmap_area_lock"
+      all[3 * node] = locks.make(
+        .vmapBusy, name: isOne ? busy : "vmap busy/\(node)", lines: &lines)
+      all[3 * node + 1] = locks.make(
+        .vmapLazy, name: isOne ? "purge_vmap_area_lock" : "vmap lazy/\(node)", lines: &lines)
       all[3 * node + 2] = locks.make(.vmapPool, name: "vmap pool/\(node)", lines: &lines)
     }
     return all
@@ -117,6 +138,8 @@ package struct VmallocState: ~Copyable {
     (free, purge, statistics) = (other.free, other.purge, other.statistics)
     nodes = other.nodes.clone()
     blocks = other.blocks.clone()
+    (search, store, leavesGap) = (other.search, other.store, other.leavesGap)
+    (lazyList, purging) = (other.lazyList, other.purging)
     vms = other.vms.clone()
     pageTable = other.pageTable.clone()
     deferred = other.deferred.clone()
@@ -127,7 +150,7 @@ package struct VmallocState: ~Copyable {
     tablesToFree = other.tablesToFree
     (start, end) = (other.start, other.end)
     (totalRAMPages, areaCache) = (other.totalRAMPages, other.areaCache)
-    (freeVmapArea, vmapPurge) = (other.freeVmapArea, other.vmapPurge)
+    (ownFreeLock, vmapPurge) = (other.ownFreeLock, other.vmapPurge)
     pageTableLock = other.pageTableLock
     nodeLocks = other.nodeLocks.clone()
     (lazyLine, pageCountLine) = (other.lazyLine, other.pageCountLine)
@@ -136,10 +159,13 @@ package struct VmallocState: ~Copyable {
 
   /// What the model keeps beside the areas in use. Unit: bytes of the host.
   package var byteCount: Int {
-    nodes.byteCount + blocks.byteCount + nodeLocks.byteCount + preload.byteCount + areas.pool.byteCount
+    nodes.byteCount + blocks.byteCount + nodeLocks.byteCount + preload.byteCount
+      + areas.pool.byteCount
       + vms.byteCount + pageTable.byteCount
   }
 
+  /// Of the free tree; to 5.4 it is that of the areas in use.
+  var freeVmapArea: LockID { ownFreeLock.isNone ? nodeLocks[0] : ownFreeLock }
   func busyLock(_ node: VmapNodeID) -> LockID { nodeLocks[3 * node.index] }
   func lazyLock(_ node: VmapNodeID) -> LockID { nodeLocks[3 * node.index + 1] }
   func poolLock(_ node: VmapNodeID) -> LockID { nodeLocks[3 * node.index + 2] }
@@ -153,18 +179,28 @@ package struct VmallocState: ~Copyable {
   /// The frame behind a vmalloc address, none if nothing is mapped. Kernel: `vmalloc_to_pfn()`.
   package func frame(of address: Address) -> PFN { pageTable.walk(address).frame }
 
+  /// Pages of areas that were freed and stay in the tree until a purge.
+  private var lazyPagesInTree: Int {
+    var (area, pages) = (lazyList, 0)
+    while !area.isNone {
+      pages += Int(areas[area].size >> 12)
+      area = areas[area].nextLazy
+    }
+    return pages
+  }
+
   /// Walks everything. Complexity: O(areas + pages).
   ///
   /// A free counts its pages as lazy before the area joins its tree, and a purge takes them off
   /// after the area has left: so the count is never below what the trees hold.
   package func checkInvariants() throws(BrokenInvariant) {
     try areas.pool.checkInvariants("vmap areas")
-    try areas.checkInvariants(of: free)
+    if store == .freeTree { try areas.checkInvariants(of: free) }
     try nodes.checkInvariants(areas)
     try blocks.checkInvariants()
     try vms.checkInvariants()
     try pageTable.checkInvariants()
-    let waiting = nodes.unpurgedPages(areas)
+    let waiting = nodes.unpurgedPages(areas) + lazyPagesInTree
     try ensure(
       waiting <= purge.pages, "vmalloc: \(purge.pages) lazy pages counted, \(waiting) wait")
     for node in 0..<nodes.count {

@@ -51,7 +51,8 @@ package enum Vunmap: Path {
     switch self {
     case .start(let address):
       guard !world.cpus[cpu].preemptCount.inInterrupt else {
-        world.complain(.badContext, "vunmap in interrupt context is BUG_ON(in_interrupt())", on: cpu)
+        world.complain(
+          .badContext, "vunmap in interrupt context is BUG_ON(in_interrupt())", on: cpu)
         return .return()
       }
       world.mightSleep(on: cpu, "vunmap may sleep")

@@ -24,6 +24,10 @@ package struct VmapArea: BitwiseCopyable {
   package internal(set) var next = VmapAreaID.none
   /// What is mapped there; none for free areas.
   package var vm = VmStructID.none
+  /// Freed, and in the tree until a purge, to 5.1; the next of those. Kernel: `VM_LAZY_FREE`,
+  /// `purge_list`.
+  package internal(set) var isLazy = false
+  var nextLazy = VmapAreaID.none
   /// The block whose addresses these are. Kernel: `VMAP_BLOCK` in `flags`, and the blocks' xarray.
   var block = ID<VmapBlock>.none
   /// The vmap node whose pool it came from, or comes to. Kernel: `encode_vn_id()` in `flags`.

@@ -3,7 +3,8 @@ import Simulation
 
 /// The work item that a free queues when too many pages are lazy.
 ///
-/// Kernel: `drain_vmap_area_work()` (mm/vmalloc.c, 6.12): one pass, since 6.9.
+/// Kernel: `drain_vmap_area_work()` (mm/vmalloc.c, 6.12): one pass, since 6.9; before, until there
+/// are few enough (6.6).
 package enum DrainVmapWork: Path {
   case start
   case locked
@@ -17,12 +18,23 @@ package enum DrainVmapWork: Path {
       world.vmalloc.purge.drainIsPending = false
       world.vmalloc.statistics.drainWorkRuns += 1
       return ask(.acquire(world.vmalloc.vmapPurge), then: .locked)
-    case .locked: return ask(.call(.purgeVmapAreaLazy(.start(isFull: false))), then: .purged)
+    case .locked: return ask(.call(world.vmalloc.purgeFrame(isFull: false)), then: .purged)
     case .purged:
       world.vmalloc.statistics.areasPurgedByWork += UInt64(reply.number)
       return ask(.release(world.vmalloc.vmapPurge), then: .unlocked)
-    case .unlocked: return .return()
+    case .unlocked:
+      guard world.version.vmalloc.purger == .workerUntilFew, world.vmalloc.purge.isOver else {
+        return .return()
+      }
+      return ask(.acquire(world.vmalloc.vmapPurge), then: .locked)
     }
+  }
+}
+
+extension VmallocState {
+  /// The call that purges, by release.
+  func purgeFrame(isFull: Bool) -> Frame {
+    store == .freeTree ? .purgeVmapAreaLazy(.start(isFull: isFull)) : .purgeLazyWalk(.start)
   }
 }
 
@@ -45,6 +57,8 @@ package enum VmUnmapAliases: Path {
     switch self {
     case .start:
       world.mightSleep(on: cpu, "vm_unmap_aliases takes a mutex")
+      // Before 2.6.28 nothing is lazy, and there is no such function.
+      guard world.version.vmalloc.store != .list else { return .return() }
       let isOld = world.version.vmalloc.purgesUsableBlocks
       let walk = world.vmalloc.walks.take(BlockWalk(isForced: isOld, measures: true))
       guard isOld else { return ask(.acquire(world.vmalloc.vmapPurge), then: .locked(walk)) }
@@ -58,7 +72,7 @@ package enum VmUnmapAliases: Path {
     case .walked(let walk):
       let record = world.vmalloc.walks[walk]
       (world.vmalloc.purge.alsoFrom, world.vmalloc.purge.alsoTo) = (record.from, record.to)
-      return ask(.call(.purgeVmapAreaLazy(.start(isFull: false))), then: .purged(walk))
+      return ask(.call(world.vmalloc.purgeFrame(isFull: false)), then: .purged(walk))
     case .purged(let walk):
       let record = world.vmalloc.walks[walk]
       world.vmalloc.walks.give(walk)
@@ -95,7 +109,7 @@ package enum ReclaimAndPurge: Path {
       return ask(.call(.walkVmapBlocks(.start(walk))), then: .walked(walk))
     case .walked(let walk):
       world.vmalloc.walks.give(walk)
-      return ask(.call(.purgeVmapAreaLazy(.start(isFull: true))), then: .purged)
+      return ask(.call(world.vmalloc.purgeFrame(isFull: true)), then: .purged)
     case .purged: return ask(.release(world.vmalloc.vmapPurge), then: .unlocked)
     case .unlocked: return .return()
     }
