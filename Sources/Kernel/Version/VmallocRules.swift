@@ -59,11 +59,11 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
   /// A page is left between areas beside the guard page. Kernel: `alloc_vmap_area()` (mm/vmalloc.c;
   /// 2.6.28 to 2.6.39, not 3.10).
   package var leavesGap: Bool
-  /// Free addresses have a lock of their own. Kernel: `free_vmap_area_lock` (mm/vmalloc.c; not 5.4,
-  /// 5.8).
+  /// Free addresses have a lock of their own. Kernel: `free_vmap_area_lock` (mm/vmalloc.c; 5.8, not
+  /// 5.4).
   package var hasFreeLock: Bool
   /// An area is found and unlinked under one hold of the lock. Kernel: `find_unlink_vmap_area()`
-  /// (mm/vmalloc.c; not 6.1, 6.3).
+  /// (mm/vmalloc.c; 6.3, not 6.1).
   package var unlinksAtOnce: Bool
   /// Kernel: `try_purge_vmap_area_lazy()` (mm/vmalloc.c; 3.10, 4.14, 5.17), `drain_vmap_area_work()`
   /// (mm/vmalloc.c; 5.19, 6.6, 6.12).
@@ -71,8 +71,8 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
   /// Entries of the page table are cleared with the purge, not with the free. Kernel:
   /// `__purge_vmap_area_lazy()` (mm/vmalloc.c; 2.6.28, 2.6.32, not 2.6.37).
   package var unmapsLate: Bool
-  /// vfree in an interrupt is put off; before it is a BUG. Kernel: `vfree()` (mm/vmalloc.c; not 3.2,
-  /// 3.10).
+  /// vfree in an interrupt is put off; before it is a BUG. Kernel: `vfree()` (mm/vmalloc.c; 3.10, not
+  /// 3.2).
   package var defersInInterrupt: Bool
   /// The record of an area, which has a cache of its own from 5.2 on. Unit: bytes. Kernel: `struct
   /// vmap_area` (include/linux/vmalloc.h; 3.10, 4.19, 5.4, 6.12).

@@ -43,7 +43,9 @@ import Topology
       } else {
         let gone = mapped.remove(at: random.below(mapped.count))
         _ = call(&emulated, cpu, .vmUnmapRAM(.start(gone.address, count: gone.count)))
-        #expect(emulated.world.vmalloc.frame(of: gone.address).isNone == true)
+        // Areas of their own are cleared with the purge to 2.6.36.
+        let isCleared = emulated.world.vmalloc.frame(of: gone.address).isNone
+        #expect(isCleared || version.vmalloc.unmapsLate && gone.count > 64)
       }
       if step % 20 == 0 { try check(emulated, mapped, pages) }
     }
@@ -68,7 +70,9 @@ import Topology
       }
     }
     let total = mapped.reduce(0) { $0 + Int($1.count) }
-    #expect(machine.world.vmalloc.pageTable.mappedPages == total)
+    let pagesMapped = machine.world.vmalloc.pageTable.mappedPages
+    #expect(
+      machine.world.version.vmalloc.unmapsLate ? pagesMapped >= total : pagesMapped == total)
     #expect(machine.checkInvariants() == nil)
   }
 
