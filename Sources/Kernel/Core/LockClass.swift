@@ -4,7 +4,8 @@ package enum LockClass: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case alienLock, slobLock
   case listLock, barnLock, slabMutex, slubFlush, slabLock
   case zoneLock, pcpLock, pcpuDrainMutex
-  case vmapPurgeSpin, vmapBlock, vmapBlockQueue, vmapBusy, vmapLazy, vmapPool, freeVmapArea, vmapPurge, pageTable
+  case vmapPurgeSpin, vmapBlock, vmapBlockQueue
+  case vmapBusy, vmapLazy, vmapPool, freeVmapArea, vmapPurge, pageTable
 
   /// Whether a waiter sleeps.
   package var isMutex: Bool {

@@ -47,10 +47,12 @@ struct VmallocRig: ~Copyable {
   mutating func purge(on cpu: Int = 0) { run(on: cpu, [.call(.vmUnmapAliases(.start))]) }
 
   /// Has a visit make the calls, and takes their replies.
-  mutating func calls(on cpu: Int = 0, _ frames: [Frame]) -> [Reply] {
-    machine.visit(CPUID(cpu), at: .task, endsAtNull: false, frames)
+  mutating func calls(
+    on cpu: Int = 0, at place: Visit.Place = .task, _ frames: [Frame]
+  ) -> [Reply] {
+    machine.visit(CPUID(cpu), at: place, endsAtNull: false, frames)
     while !machine.world.visit.isDone { _ = machine.run(events: 1) }
-    _ = machine.run()
+    while machine.run() != .nothingLeft {}
     let broken = machine.checkInvariants()
     precondition(broken == nil, broken ?? "")
     return (0..<machine.world.visit.returned).map { machine.world.visit.replies[$0] }

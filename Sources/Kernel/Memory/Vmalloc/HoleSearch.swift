@@ -73,7 +73,8 @@ package struct HoleSearch: BitwiseCopyable {
   ) -> (start: UInt64?, visited: Int32) {
     let isStale =
       cached.isNone || request.size < cachedHole || request.lower < cachedStart
-      || request.align < cachedAlign || request.aligned(areas[cached].end) < request.lower
+      || request.align < cachedAlign
+      || request.aligned(areas[cached].end &+ request.gap) < request.lower
     if isStale { (cachedHole, cached) = (0, .none) }
     (cachedStart, cachedAlign) = (request.lower, request.align)
     var (address, first, visited) = (UInt64(0), cached, Int32(0))
@@ -81,14 +82,14 @@ package struct HoleSearch: BitwiseCopyable {
       address = request.aligned(request.lower)
       (first, visited) = areas.firstEnding(from: address, in: tree)
     } else {
-      address = request.aligned(areas[first].end)
+      address = request.aligned(areas[first].end &+ request.gap)
     }
     while !first.isNone, address &+ request.size > areas[first].start,
       address &+ request.size <= request.upper
     {
       visited += 1
       if address &+ cachedHole < areas[first].start { cachedHole = areas[first].start - address }
-      address = request.aligned(areas[first].end)
+      address = request.aligned(areas[first].end &+ request.gap)
       first = areas[first].next
     }
     return (address &+ request.size <= request.upper ? address : nil, visited)

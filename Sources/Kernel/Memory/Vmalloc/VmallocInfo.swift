@@ -26,7 +26,7 @@ extension VmallocState {
         let node = nodes[VmapNodeID(index)]
         var area = isLazy ? node.lazy.first : node.busy.first
         while !area.isNone {
-          lines.append(info(of: area, isLazy: isLazy))
+          lines.append(info(of: area, isLazy: isLazy || areas[area].isLazy))
           area = areas[area].next
         }
       }
@@ -65,7 +65,9 @@ extension VmallocState {
   /// Where an address lies that is not in use: for the report of a bad free or access.
   package func isLazy(_ address: UInt64) -> Bool {
     (0..<nodes.count).contains {
-      areas.find(address, in: nodes[VmapNodeID($0)].lazy).area != nil
+      let node = nodes[VmapNodeID($0)]
+      if let busy = areas.find(address, in: node.busy).area, areas[busy].isLazy { return true }
+      return areas.find(address, in: node.lazy).area != nil
     }
   }
 }
