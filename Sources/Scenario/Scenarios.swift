@@ -30,6 +30,10 @@ package enum Scenarios {
     ("slob-small-machine", PackageResources.slob_small_machine_yaml),
     ("sheaves-vs-cpu-slabs", PackageResources.sheaves_vs_cpu_slabs_yaml),
     ("vmalloc-shootdown", PackageResources.vmalloc_shootdown_yaml),
+    ("vmalloc-across-releases", PackageResources.vmalloc_across_releases_yaml),
+    ("vfree-storm", PackageResources.vfree_storm_yaml),
+    ("huge-vmalloc", PackageResources.huge_vmalloc_yaml),
+    ("xfs-buffers", PackageResources.xfs_buffers_yaml),
     ("nic-atomic", PackageResources.nic_atomic_yaml),
     ("sleep-in-atomic", PackageResources.sleep_in_atomic_yaml),
   ].map { Bundled(name: $0.0, text: String(decoding: $0.1, as: UTF8.self)) }

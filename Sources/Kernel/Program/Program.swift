@@ -183,13 +183,15 @@ struct Instruction: BitwiseCopyable {
 /// Which function frees.
 package enum FreeAPI: UInt8, BitwiseCopyable, Sendable {
   case kfree, kfreeSensitive, kfreeRCU, kfreeRCUMightSleep, kmemCacheFree, freePages, vfree, kvfree
-  case returnSheaf
+  case returnSheaf, vunmap, vmUnmapRAM
 }
 
 /// One allocating call, as written in a scenario.
 package struct Allocation: BitwiseCopyable, Sendable {
   package enum API: UInt8, BitwiseCopyable, Sendable {
     case kmalloc, krealloc, kmemCacheAlloc, allocPages, vmalloc, kvmalloc
+    /// Mappings of the block of pages in the slot `size`.
+    case vmap, vmMapRAM
     /// A prefilled sheaf of `size` objects; an object of the one in the slot `size`.
     case prefillSheaf, allocFromSheaf
   }
@@ -211,6 +213,9 @@ package struct Allocation: BitwiseCopyable, Sendable {
   package var place: Place
   /// For `kmemCacheAlloc`: the workload's cache.
   package var cache: Int32
+  /// For `vmalloc`: what it may do, and where it begins (log 2 of bytes).
+  package var vmFlags: VmallocFlags
+  package var alignShift: UInt8
   /// Where to go on when it fails; -1: the next op.
   package var onFailure: Int32
   package var operation: Int16
@@ -219,11 +224,13 @@ package struct Allocation: BitwiseCopyable, Sendable {
 
   package init(
     api: API, size: Int32, count: UInt64 = 1, gfp: GFPFlags = .kernel, place: Place = .any,
-    cache: Int32 = -1, onFailure: Int32 = -1, operation: Int16, site: Int16 = 0
+    cache: Int32 = -1, vmFlags: VmallocFlags = [], alignShift: UInt8 = 12,
+    onFailure: Int32 = -1, operation: Int16, site: Int16 = 0
   ) {
     (self.api, self.size, self.count, self.gfp) = (api, size, count, gfp)
     (self.place, self.cache, self.onFailure) = (place, cache, onFailure)
     (self.operation, self.site) = (operation, site)
+    (self.vmFlags, self.alignShift) = (vmFlags, alignShift)
   }
 
   /// A kmalloc of one object from anywhere, as most are.

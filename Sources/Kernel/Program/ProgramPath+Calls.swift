@@ -89,6 +89,10 @@ extension ProgramPath {
       let frame = frameFromSheaf(allocation, Int(size), place, id, &world, cpu)
       return ask(.call(frame), then: .allocating(id, allocation: op))
     }
+    if allocation.api == .vmap || allocation.api == .vmMapRAM {
+      let frame = mappingFrame(allocation, Int(size), place, id, &world, cpu)
+      return ask(.call(frame), then: .allocating(id, allocation: op))
+    }
     let frame = rareFrame(allocation, size, place, &stream, &world, cpu)
     world.program.activations.items[id].stream = stream
     return ask(.call(frame), then: .allocating(id, allocation: op))
@@ -121,17 +125,21 @@ extension ProgramPath {
       world.program.notes[place].size = UInt32(world.architecture.pageSize) << UInt32(order.index)
       return .allocPages(.start(order: order, gfp: allocation.gfp, node: node))
     case .vmalloc:
-      let pageSize = UInt64(world.architecture.pageSize)
-      let pages = Int32(clamping: (size &+ pageSize &- 1) / pageSize)
-      return .vmalloc(.start(pages: pages, gfp: allocation.gfp, node: node))
+      return vmallocFrame(allocation, size, node, world)
     case .kvmalloc:
-      return .kvmalloc(.start(bytes: size, gfp: allocation.gfp, node: node))
+      let bytes = size.multipliedReportingOverflow(by: allocation.count)
+      // A product that overflows is NULL, and silently so.
+      guard !bytes.overflow else {
+        return .kmallocArray(.start(bytes: KmallocArray.overflow, gfp: [], node: .any))
+      }
+      world.program.notes[place].size = UInt32(clamping: bytes.partialValue)
+      return .kvmalloc(.start(bytes: bytes.partialValue, gfp: allocation.gfp, node: node))
     case .prefillSheaf:
       return .prefillSheaf(
         .start(
           cache: UInt16(world.program.caches[Int(allocation.cache)].index),
           size: UInt16(clamping: size), gfp: allocation.gfp))
-    case .allocFromSheaf: preconditionFailure("it has a frame of its own")
+    case .allocFromSheaf, .vmap, .vmMapRAM: preconditionFailure("it has a frame of its own")
     }
   }
 
@@ -227,6 +235,11 @@ extension ProgramPath {
       let pfn = world.architecture.pfn(of: address)
       return ask(.call(.freePages(.start(pfn, Order(Int(note.order))))), then: next)
     case .vfree: return ask(.call(.vfree(.start(address))), then: next)
+    case .vunmap: return ask(.call(.vunmap(.start(address))), then: next)
+    case .vmUnmapRAM:
+      guard address != .null else { return ask(.sync, then: next) }
+      let count = Int32(note.size / UInt32(world.architecture.pageSize))
+      return ask(.call(.vmUnmapRAM(.start(address, count: count))), then: next)
     case .kvfree: return ask(.call(.kvfree(.start(address))), then: next)
     case .returnSheaf:
       guard address != .null else { return ask(.sync, then: next) }

@@ -7,6 +7,8 @@ extension Body {
     var api: Allocation.API
     var free: FreeAPI
     var zeroes = false
+    var flags: VmallocFlags = []
+    var gfp: GFPFlags = []
   }
 
   private static let kinds: [String: Kind] = [
@@ -30,6 +32,16 @@ extension Body {
     "vzalloc": Kind(api: .vmalloc, free: .vfree, zeroes: true),
     "__vmalloc": Kind(api: .vmalloc, free: .vfree),
     "vmalloc_node": Kind(api: .vmalloc, free: .vfree),
+    "vzalloc_node": Kind(api: .vmalloc, free: .vfree, zeroes: true),
+    "__vmalloc_node": Kind(api: .vmalloc, free: .vfree),
+    "vmalloc_user": Kind(api: .vmalloc, free: .vfree, zeroes: true),
+    "vmalloc_32": Kind(api: .vmalloc, free: .vfree, gfp: .dma32),
+    "vmalloc_huge": Kind(api: .vmalloc, free: .vfree, flags: .allowsHuge),
+    "vmap": Kind(api: .vmap, free: .vunmap),
+    "vm_map_ram": Kind(api: .vmMapRAM, free: .vmUnmapRAM),
+    "kvcalloc": Kind(api: .kvmalloc, free: .kvfree, zeroes: true),
+    "kvmalloc_array": Kind(api: .kvmalloc, free: .kvfree),
+    "kvmalloc_node": Kind(api: .kvmalloc, free: .kvfree),
     "kvmalloc": Kind(api: .kvmalloc, free: .kvfree),
     "kvzalloc": Kind(api: .kvmalloc, free: .kvfree, zeroes: true),
     "kmem_cache_prefill_sheaf": Kind(api: .prefillSheaf, free: .returnSheaf),
@@ -78,6 +90,10 @@ extension Body {
       let order = fields["order"].flatMap { reading.integer($0, "order", 0...63) }
       size = order.map { .constant(UInt64($0)) }
       label = order.map { "\($0)" } ?? ""
+    case .vmap, .vmMapRAM:
+      let source = fields["pages"].flatMap { pagesToMap($0) }
+      size = source.map { .constant(UInt64($0)) }
+      label = fields["pages"]?.text ?? ""
     default:
       size = fields["size"].flatMap { builder.size($0, "size") }
       if let tree = fields["n"] { count = reading.unsigned(tree, "n") }
@@ -88,6 +104,12 @@ extension Body {
         buckets = number
       }
     }
+    var alignShift: UInt8 = 12
+    if let tree = fields["align"] {
+      guard let shift = alignment(tree) else { return false }
+      alignShift = shift
+    }
+    checkRelease(kind.api, name, span)
     // No elements are no bytes: the kernel answers ZERO_SIZE_PTR.
     let isNothing = count == 0
     let target = fields["as"] ?? fields["object"]
@@ -108,7 +130,8 @@ extension Body {
       Allocation(
         api: kind.api, size: builder.place(of: isNothing ? .constant(0) : size),
         count: isNothing ? 1 : count,
-        gfp: kind.zeroes ? gfp.union(.zero) : gfp, place: place, cache: Int32(cache ?? -1),
+        gfp: (kind.zeroes ? gfp.union(.zero) : gfp).union(kind.gfp), place: place,
+        cache: Int32(cache ?? -1), vmFlags: kind.flags, alignShift: alignShift,
         operation: builder.operation("\(name)(\(label))", span),
         site: site(fields, span)))
     emit(
@@ -117,6 +140,39 @@ extension Body {
     onFailure(fields["on-failure"], .allocation(index), byDefault: "continue")
     noteFilled(target.text, slot, kind.free, cache: cache)
     return true
+  }
+
+  /// The slot of the block of pages that a mapping maps, of the thread's own; nil after a finding.
+  private func pagesToMap(_ tree: Tree) -> Int? {
+    guard slot(tree, "`pages`") != nil else { return nil }
+    guard let known = tree.text.flatMap({ slots[$0] }), known.isFilled,
+      known.freeAPI == .freePages
+    else {
+      findings.add(
+        .misplaced, "`\(tree.text ?? "")` is no block of pages of this thread's own",
+        at: tree.span, notes: ["`alloc_pages: {order: 4, as: NAME}` makes one"])
+      return nil
+    }
+    return known.index
+  }
+
+  /// Log 2 of an alignment, a page at least; nil after a finding.
+  private func alignment(_ tree: Tree) -> UInt8? {
+    guard let bytes = reading.size(tree, "align", atLeast: 1) else { return nil }
+    guard bytes & (bytes - 1) == 0, bytes <= 1 << 30 else {
+      findings.add(.range, "align is a power of two, at most 1GiB", at: tree.span)
+      return nil
+    }
+    return UInt8(max(12, bytes.trailingZeroBitCount))
+  }
+
+  /// Calls that the release does not have.
+  private func checkRelease(_ api: Allocation.API, _ name: String, _ span: Span) {
+    guard api == .vmMapRAM, let version = builder.version, version.vmalloc.store == .list else {
+      return
+    }
+    findings.add(
+      .kernel, "Linux \(version.name) has no \(name)", at: span, label: "it came with 2.6.28")
   }
 
   func flags(_ name: String, _ fields: Tree, _ span: Span) -> GFPFlags? {

@@ -75,6 +75,8 @@ extension Body {
     case "free_pages": return free(.freePages, fields, span)
     case "vfree": return free(.vfree, fields, span)
     case "kvfree": return free(.kvfree, fields, span)
+    case "vunmap": return free(.vunmap, fields, span)
+    case "vm_unmap_ram": return free(.vmUnmapRAM, fields, span)
     case "kmem_cache_free": return free(.kmemCacheFree, fields, span)
     case "forget": return forget(fields)
     case "touch": return touch(fields, span)

@@ -278,6 +278,8 @@ extension FreeAPI {
     case .vfree: "vfree"
     case .kvfree: "kvfree"
     case .returnSheaf: "kmem_cache_return_sheaf"
+    case .vunmap: "vunmap"
+    case .vmUnmapRAM: "vm_unmap_ram"
     }
   }
 }

@@ -69,11 +69,15 @@ package enum Words {
 
   private static let allocating: [Step] = [
     allocations(
-      "kmalloc", "kzalloc", "kvmalloc", "kvzalloc", "__vmalloc", keys: ["size", "gfp"],
+      "kmalloc", "kzalloc", "kvmalloc", "kvzalloc", "__vmalloc", "vmalloc_huge",
+      keys: ["size", "gfp"],
       required: ["size"]),
-    allocations("kcalloc", "kmalloc_array", keys: ["n", "size", "gfp"], required: ["n", "size"]),
     allocations(
-      "kmalloc_node", "kzalloc_node", keys: ["size", "gfp", "node"], required: ["size", "node"]),
+      "kcalloc", "kmalloc_array", "kvcalloc", "kvmalloc_array", keys: ["n", "size", "gfp"],
+      required: ["n", "size"]),
+    allocations(
+      "kmalloc_node", "kzalloc_node", "kvmalloc_node", keys: ["size", "gfp", "node"],
+      required: ["size", "node"]),
     allocations(
       "kcalloc_node", "kmalloc_array_node", keys: ["n", "size", "gfp", "node"],
       required: ["n", "size", "node"]),
@@ -85,8 +89,11 @@ package enum Words {
       "kmem_cache_alloc_node", keys: ["cache", "gfp", "node"], required: ["cache", "node"]),
     allocations(
       "alloc_pages", "__get_free_pages", keys: ["order", "gfp", "node"], required: ["order"]),
-    allocations("vmalloc", "vzalloc", keys: ["size"], required: ["size"]),
-    allocations("vmalloc_node", keys: ["size", "node"], required: ["size", "node"]),
+    allocations(
+      "vmalloc", "vzalloc", "vmalloc_user", "vmalloc_32", keys: ["size"], required: ["size"]),
+    allocations("vmalloc_node", "vzalloc_node", keys: ["size", "node"], required: ["size", "node"]),
+    allocations("__vmalloc_node", keys: ["size", "align", "gfp", "node"], required: ["size"]),
+    allocations("vmap", "vm_map_ram", keys: ["pages"], required: ["pages"]),
   ].flatMap { $0 }
 
   /// The object is changed in its place, so it has no `as:`.
@@ -143,7 +150,7 @@ package enum Words {
     allocating + reallocating + bulk + sheaves
     + objects(
       "kfree", "kfree_sensitive", "kfree_rcu", "kfree_rcu_mightsleep", "ksize", "free_pages",
-      "vfree", "kvfree", "forget")
+      "vfree", "kvfree", "vunmap", "vm_unmap_ram", "forget")
     + objects("kmem_cache_free", more: ["cache"]) + objects("touch", more: ["stride"])
     + caches("kmem_cache_create", "kmem_cache_shrink", "kmem_cache_destroy") + own
 
@@ -154,8 +161,7 @@ package enum Words {
   package static let stepsLater: Set<String> = [
     "alloc_pages_bulk",
     "alloc_pages_node", "alloc_pages_exact", "free_pages_exact", "__free_pages", "get_zeroed_page",
-    "vmalloc_huge", "vzalloc_node", "vmalloc_user", "vmap", "vunmap", "vm_map_ram", "vm_unmap_ram",
-    "kvcalloc", "kvmalloc_array", "kvmalloc_node", "kvrealloc", "kmemdup", "kstrdup",
+    "kvrealloc", "vfree_atomic", "kmemdup", "kstrdup",
     "mempool_create", "mempool_alloc", "mempool_free", "dma_pool_alloc", "alloc_percpu",
     "free_percpu", "spin_trylock", "read_lock", "write_lock", "rcu_read_lock", "rcu_read_unlock",
     "call_rcu", "queue_work", "schedule_work", "wait_event", "wake_up",
