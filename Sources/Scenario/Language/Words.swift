@@ -91,7 +91,8 @@ package enum Words {
       "alloc_pages", "__get_free_pages", keys: ["order", "gfp", "node"], required: ["order"]),
     allocations(
       "vmalloc", "vzalloc", "vmalloc_user", "vmalloc_32", keys: ["size"], required: ["size"]),
-    allocations("vmalloc_node", "vzalloc_node", keys: ["size", "node"], required: ["size", "node"]),
+    allocations(
+      "vmalloc_node", "vzalloc_node", keys: ["size", "node"], required: ["size", "node"]),
     allocations("__vmalloc_node", keys: ["size", "align", "gfp", "node"], required: ["size"]),
     allocations("vmap", "vm_map_ram", keys: ["pages"], required: ["pages"]),
   ].flatMap { $0 }
