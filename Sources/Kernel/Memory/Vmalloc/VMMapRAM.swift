@@ -90,7 +90,7 @@ package enum VbAlloc: Path {
   case queueLocked(Address, ID<VmapBlock>)
   case queueUnlocked(Address, ID<VmapBlock>)
   case unlocked(Address)
-  case missed(ID<VmallocCall>, next: ID<VmapBlock>)
+  case missed(ID<VmallocCall>, ID<VmapBlock>)
   case newBlock
 
   package static var name: PathName { .vb_alloc }
@@ -105,7 +105,10 @@ package enum VbAlloc: Path {
     case .queueUnlocked(let address, let block):
       return ask(.release(world.vmalloc.blocks[block].lock), then: .unlocked(address))
     case .unlocked(let address): return .return(.address(address))
-    case .missed(let call, let next): return look(call, from: next, &world)
+    case .missed(let call, let block):
+      // What it was waited for is gone: the list is looked through anew.
+      world.finishDrop(block)
+      return look(call, from: world.vmalloc.blocks.queues[cpu.index].first, &world)
     case .newBlock: return .return(reply)
     }
   }
@@ -127,7 +130,7 @@ package enum VbAlloc: Path {
     let record = world.vmalloc.blocks[block]
     let pages = world.vmalloc.calls[call].blockPages
     guard let first = world.vmalloc.blocks.take(pages, of: block) else {
-      return ask(.release(record.lock), then: .missed(call, next: record.next))
+      return ask(.release(record.lock), then: .missed(call, block))
     }
     let start = Address(world.vmalloc.areas[record.area].start)
     let address = start + Int(first) << 12
@@ -315,9 +318,17 @@ extension World {
   }
 
   mutating func dropBlock(_ block: ID<VmapBlock>) {
-    locks.give(vmalloc.blocks[block].lock, lines: &lines)
     vmalloc.areas[vmalloc.blocks[block].area].block = .none
     vmalloc.blocks[block].area = .none
+    vmalloc.blocks[block].isDropped = true
+    finishDrop(block)
+  }
+
+  /// Gives the record of a dropped block back as soon as nobody has its lock.
+  mutating func finishDrop(_ block: ID<VmapBlock>) {
+    let record = vmalloc.blocks[block]
+    guard record.isDropped, !locks.isHeld(record.lock) else { return }
+    locks.give(record.lock, lines: &lines)
     vmalloc.blocks.all.give(block)
   }
 }

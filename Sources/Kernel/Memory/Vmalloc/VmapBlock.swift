@@ -29,6 +29,9 @@ package struct VmapBlock: BitwiseCopyable {
   var next = ID<VmapBlock>.none
   var previous = ID<VmapBlock>.none
   var isListed = false
+  /// Freed while another waited for its lock, who gives the record back: it sees the block still, as
+  /// RCU lets it.
+  var isDropped = false
 }
 
 package struct VmapBlocks: ~Copyable {

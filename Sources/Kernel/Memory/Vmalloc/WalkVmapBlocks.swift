@@ -53,6 +53,7 @@ package enum WalkVmapBlocks: Path {
     _ walk: ID<BlockWalk>, _ index: Int32, _ world: inout World
   ) -> Step {
     var index = Int(index)
+    if index > 0 { world.finishDrop(ID(index - 1)) }
     while index < world.vmalloc.blocks.all.highWater {
       let block = world.vmalloc.blocks[ID(index)]
       if !block.area.isNone {
@@ -68,6 +69,10 @@ package enum WalkVmapBlocks: Path {
   ) -> Step {
     let block = ID<VmapBlock>(Int(index))
     let record = world.vmalloc.walks[walk]
+    // It was freed while its lock was waited for.
+    guard !world.vmalloc.blocks[block].isDropped else {
+      return ask(.release(world.vmalloc.blocks[block].lock), then: .next(walk, index + 1))
+    }
     if record.retires, world.vmalloc.blocks.retire(block, isForced: record.isForced) {
       world.vmalloc.blocks[block].next = record.retired
       world.vmalloc.walks[walk].retired = block
