@@ -24,3 +24,20 @@ extension Program {
     }
   }
 }
+
+extension World {
+  /// The call that creates a cache of the workload. One that was merged has one more user again.
+  mutating func creation(of number: Int) -> KmemCacheCreate {
+    let cache = program.caches[number]
+    if program.isDestroyed[number], slab.caches[cache].state == .live { slab.addUser(of: cache) }
+    program.isDestroyed[number] = false
+    return .start(cache)
+  }
+
+  /// The call that destroys a cache of the workload, which others may have under another name.
+  mutating func destruction(of number: Int) -> KmemCacheDestroy {
+    let (cache, isAgain) = (program.caches[number], program.isDestroyed[number])
+    program.isDestroyed[number] = true
+    return isAgain && slab.caches[cache].state == .live ? .again(cache) : .start(cache)
+  }
+}

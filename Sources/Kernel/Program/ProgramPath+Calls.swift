@@ -276,11 +276,11 @@ extension ProgramPath {
         in: world.program.index(of: slot, id), at: world.turn(of: cpu))
       return ask(.call(.ksize(.start(address))), then: .calling(id, operation: operation))
     case .cacheCreate(let cache, let operation):
-      return measured(.kmemCacheCreate(.start(world.program.caches[Int(cache)])), id, operation)
+      return measured(.kmemCacheCreate(world.creation(of: Int(cache))), id, operation)
     case .cacheShrink(let cache, let operation):
       return measured(.kmemCacheShrink(.start(world.program.caches[Int(cache)])), id, operation)
     case .cacheDestroy(let cache, let operation):
-      return measured(.kmemCacheDestroy(.start(world.program.caches[Int(cache)])), id, operation)
+      return measured(.kmemCacheDestroy(world.destruction(of: Int(cache))), id, operation)
     case .vmUnmapAliases(let operation): return measured(.vmUnmapAliases(.start), id, operation)
     case .synchronizeRCU(let operation): return measured(.synchronizeRCU(.start), id, operation)
     case .drainAllPages(let operation): return measured(.drainAllPages(.start), id, operation)

@@ -135,6 +135,8 @@ package struct ProgramState: ~Copyable {
   var locks: Buffer<LockID>
   /// The kmem_caches of the workload, by their number in `Program.caches`.
   package var caches: Buffer<CacheID>
+  /// Which of them a step has destroyed and none created since.
+  var isDestroyed: Buffer<Bool>
   package var slots: Buffer<Slot>
   package var notes: Buffer<SlotNote>
   var activations: Pool<Activation>
@@ -181,6 +183,7 @@ package struct ProgramState: ~Copyable {
     sourceCPUs = Buffer(program.sources.reduce(0) { $0 + $1.cpus.count }, 0)
     locks = Buffer(program.locks.count, .none)
     caches = Buffer(program.caches.count, .none)
+    isDestroyed = Buffer(program.caches.count, false)
     let slotCount = program.threads.reduce(0) { $0 + $1.slotCount } + 64
     slots = Buffer(slotCount, .empty)
     notes = .zeroed(slotCount)
@@ -218,6 +221,7 @@ package struct ProgramState: ~Copyable {
     sourceCPUs = other.sourceCPUs.clone()
     locks = other.locks.clone()
     caches = other.caches.clone()
+    isDestroyed = other.isDestroyed.clone()
     slots = other.slots.clone()
     notes = other.notes.clone()
     activations = other.activations.clone()

@@ -55,6 +55,8 @@ package enum KmemCacheCreate: Path {
 /// (mm/slub.c, 6.12); `kvfree_rcu_barrier_on_cache()` (mm/slab_common.c, 7.0), for sheaves only.
 package enum KmemCacheDestroy: Path {
   case start(CacheID)
+  /// By a name that was destroyed already, of a cache that lives for others.
+  case again(CacheID)
   case rcuFlushed(CacheID)
   case locked(CacheID)
   case nextBarn(cache: UInt16, node: UInt8)
@@ -75,14 +77,16 @@ package enum KmemCacheDestroy: Path {
       else { return ask(.acquire(world.slab.mutex), then: .locked(cache)) }
       let number = UInt16(cache.index)
       return ask(.call(.flushRCUSheaves(.start(cache: number))), then: .rcuFlushed(cache))
+    case .again(let cache):
+      world.complainDestroyedTwice(cache, on: cpu)
+      return .return()
     case .rcuFlushed(let cache): return ask(.acquire(world.slab.mutex), then: .locked(cache))
     case .locked(let cache):
       guard world.slab.caches[cache].state == .live else {
-        let name = world.slab.names[cache.index]
-        world.complain(.useAfterFree, "the cache \(name) is destroyed twice.", on: cpu)
+        world.complainDestroyedTwice(cache, on: cpu)
         return ask(.release(world.slab.mutex), then: .done)
       }
-      guard !world.slab.dropAlias(of: cache) else {
+      guard !world.slab.dropUser(of: cache) else {
         return ask(.release(world.slab.mutex), then: .done)
       }
       let number = UInt16(cache.index)
@@ -153,6 +157,15 @@ package enum KmemCacheDestroy: Path {
     }
     world.slab.release(id, &world.locks, &world.lines)
     return ask(.release(world.slab.mutex), then: .done)
+  }
+}
+
+extension World {
+  /// The kernel would take a merged cache from its other users.
+  fileprivate mutating func complainDestroyedTwice(_ cache: CacheID, on cpu: CPUID) {
+    let name = slab.names[cache.index]
+    let merged = slab.aliases(of: cache).isEmpty ? "" : ", or one that was merged with it,"
+    complain(.useAfterFree, "the cache \(name)\(merged) is destroyed twice.", on: cpu)
   }
 }
 

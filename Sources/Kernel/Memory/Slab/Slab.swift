@@ -115,7 +115,7 @@ package struct KmemCache: BitwiseCopyable {
   package enum State: UInt8, BitwiseCopyable, Sendable {
     /// An unused place of the table.
     case none
-    /// Its sizes are known, but `kmem_cache_create()` has not run.
+    /// Its sizes are known, but `kmem_cache_create()` has not run, or it was destroyed since.
     case declared
     case live
     /// Destroyed with objects left: what remains can be freed, nothing allocated.

@@ -140,9 +140,10 @@ extension SlabAllocator {
     return nodesUsed - nodeCount
   }
 
-  /// Ends a cache without slabs: its records serve the next one, what it counted stays.
+  /// Ends a cache without slabs: its records serve the next one, what it counted stays. It may be
+  /// created anew.
   mutating func release(_ cache: CacheID, _ locks: inout Locks, _ lines: inout CacheLines) {
-    caches[cache].state = .none
+    caches[cache].state = .declared
     guard layouts[cache.index].cpus >= 0 else { return }
     for stat in SlabStat.counted {
       counts[cache.index * SlabAllocator.statsMax + stat.rawValue] = count(stat, of: cache)
@@ -162,7 +163,8 @@ extension SlabAllocator {
   /// Kernel: `cache_random_seq_create()`, `freelist_randomize()` (mm/slab_common.c, 6.12).
   mutating func makeSequence(_ cache: CacheID) {
     let count = caches[cache].sizing.objects
-    guard count > 1 else { return }
+    // One that is created anew has its own still.
+    guard count > 1, caches[cache].sequence < 0 else { return }
     var stream = RandomStream(seed: seed, name: "freelist_randomize", index: cache.index)
     if sequencesUsed + count > sequences.count {
       sequences.grow(to: max(2 * sequences.count, sequencesUsed + count), 0)

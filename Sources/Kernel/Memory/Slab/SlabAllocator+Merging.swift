@@ -50,15 +50,19 @@ extension SlabAllocator {
   /// Gives a cache another name, and one more user.
   mutating func addAlias(_ name: String, of cache: CacheID) {
     aliases[cache.index, default: []].append(name)
+    addUser(of: cache)
   }
 
+  /// One more user of a cache that lives; its name is known. Kernel: `kmem_cache.refcount`.
+  mutating func addUser(of cache: CacheID) { furtherUsers[cache.index, default: 0] += 1 }
+
   /// A user of the cache is gone. Returns: whether others are left.
-  mutating func dropAlias(of cache: CacheID) -> Bool {
-    guard aliases[cache.index]?.isEmpty == false else { return false }
-    aliases[cache.index]?.removeLast()
+  mutating func dropUser(of cache: CacheID) -> Bool {
+    guard let users = furtherUsers[cache.index], users > 0 else { return false }
+    furtherUsers[cache.index] = users - 1
     return true
   }
 
-  /// The other names of a cache.
+  /// The other names that a cache has had.
   package func aliases(of cache: CacheID) -> [String] { aliases[cache.index] ?? [] }
 }

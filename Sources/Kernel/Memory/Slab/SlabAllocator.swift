@@ -66,6 +66,8 @@ package struct SlabAllocator: ~Copyable {
   package internal(set) var names: [String]
   /// Other names of caches that were merged, by the cache's number.
   var aliases: [Int: [String]]
+  /// Users of a cache beside its first.
+  var furtherUsers: [Int: Int]
   /// The cache of each family and class.
   var kmallocCaches: Buffer<CacheID>
   var cpus: Buffer<KmemCacheCPU>
@@ -163,7 +165,7 @@ package struct SlabAllocator: ~Copyable {
     caches = Buffer(64, KmemCache(sizing, flags: [], state: .none))
     layouts = Buffer(64, CacheLayout(sizing, settings.kind, rules))
     sheaves = Sheaves()
-    (names, aliases) = ([], [:])
+    (names, aliases, furtherUsers) = ([], [:], [:])
     kmallocCaches = Buffer(
       (KmallocFamily.rows + KmallocFamily.bucketsMax) * KmallocClasses.count, .none)
     cpus = Buffer(0, KmemCacheCPU(cpu: 0))
@@ -203,7 +205,7 @@ package struct SlabAllocator: ~Copyable {
     (cpuCount, nodeCount) = (other.cpuCount, other.nodeCount)
     caches = other.caches.clone()
     layouts = other.layouts.clone()
-    (names, aliases) = (other.names, other.aliases)
+    (names, aliases, furtherUsers) = (other.names, other.aliases, other.furtherUsers)
     kmallocCaches = other.kmallocCaches.clone()
     cpus = other.cpus.clone()
     nodes = other.nodes.clone()

@@ -10,7 +10,8 @@ package struct SlabRequest: BitwiseCopyable {
   var isSecondTry: Bool
 
   init(_ cache: CacheID, _ gfp: GFPFlags, _ node: NodeID) {
-    (self.gfp, self.cache) = (gfp, UInt16(truncatingIfNeeded: cache.index))
+    // Which kmalloc caches the call was for is decided; a sheaf made for it comes from any.
+    (self.gfp, self.cache) = (gfp.flags, UInt16(truncatingIfNeeded: cache.index))
     (self.node, isSecondTry) = (node, false)
   }
 
