@@ -69,6 +69,26 @@ import Testing
     try Self.expectSameFigures(run, [.noRunAhead])
   }
 
+  /// All CPUs ask all others at once to drain their arrays: the calls come from one pool, which who
+  /// runs ahead must not take from.
+  @Test(arguments: [one, nodes, "numa:2 core:2 pu:1"])
+  func drainsOnEveryCPUAheadOrNot(machine: String) throws {
+    let text = """
+      scenario: 1
+      kernel: {version: "5.15", slab: slab}
+      caches: {c: {size: 24B}}
+      threads:
+        - name: t
+          on: all
+          loop:
+            - kmem_cache_shrink: c
+            - kmem_cache_alloc: {cache: c, as: object, gfp: GFP_ATOMIC}
+      run: {warmup: 0ns, duration: 30us, seed: 219}
+      """
+    let run = SwitchedRun(scenario: "drains", machine: machine, sets: [], text: text)
+    try Self.expectSameFigures(run, [.noRunAhead])
+  }
+
   /// Runs with each switch and compares every field with the plain run's.
   private static func expectSameFigures(
     _ run: SwitchedRun, _ switches: [SwitchedRun.Switch]

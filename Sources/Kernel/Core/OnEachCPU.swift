@@ -32,7 +32,8 @@ package enum OnEachCPU: Path {
       world.trace(
         .callQueued, on: cpu, a: world.calls.calls[call].arrow,
         b: UInt64(UInt32(target)) | (isFirst ? 1 << 32 : 0))
-      return ask(.ahead(.callQueued), then: .queued(target: target))
+      // The next call comes from what all CPUs share, so this is no `.ahead`.
+      return ask(.work(.callQueued), then: .queued(target: target))
     case .queued(let target): return fill(target + 1, &world, cpu)
     case .sent(let cluster): return send(cluster + 1, &world, cpu)
     case .irqsOff:

@@ -79,7 +79,7 @@ package enum KmemCacheFree: Path {
         return freeOther(address, owner, cache, &world, cpu)
       }
       let own = world.slab.slabs[slab].cacheID
-      if own != cache { complainWrongCache(cache, own, &world, cpu) }
+      if own != cache { world.complainWrongCache(cache, own, on: cpu) }
       world.trace(
         .kmemCacheFree, on: cpu, a: address.raw,
         b: TraceNames.index(of: world.slab.caches[own].name))
@@ -111,12 +111,13 @@ package enum KmemCacheFree: Path {
     let free = SlobObject.freeOf(address, cache: UInt16(cache.index))
     return ask(.call(.slobObject(free)), then: .done)
   }
+}
 
-  private func complainWrongCache(
-    _ cache: CacheID, _ own: CacheID, _ world: inout World, _ cpu: CPUID
-  ) {
-    let (asked, owner) = (world.slab.names[cache.index], world.slab.names[own.index])
-    world.complain(
+extension World {
+  /// Reports an object that is freed to a cache which is not its own.
+  mutating func complainWrongCache(_ cache: CacheID, _ own: CacheID, on cpu: CPUID) {
+    let (asked, owner) = (slab.names[cache.index], slab.names[own.index])
+    complain(
       .wrongFreeFunction,
       "Wrong slab cache. \(asked) but object is from \(owner). Free it to the cache that it was "
         + "allocated from.", on: cpu)

@@ -52,10 +52,13 @@ package enum KmemCacheFreeBulk: Path {
       let address = world.slab.bulk[id, place]
       if address.isZeroOrNull { continue }
       let owner = world.slab.owner(of: address)
-      guard case .object(let slab, let index) = owner,
-        world.slab.slabs[slab].cacheID == call.cache
-      else {
+      guard case .object(let slab, let index) = owner else {
         world.complainBadFree(address, owner, on: cpu)
+        continue
+      }
+      let own = world.slab.slabs[slab].cacheID
+      guard own == call.cache else {
+        world.complainWrongCache(call.cache, own, on: cpu)
         continue
       }
       world.slab.sheaves.append(ObjectRef(slab: slab, index: index), to: array)
