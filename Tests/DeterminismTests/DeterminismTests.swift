@@ -89,6 +89,24 @@ import Testing
     try Self.expectSameFigures(run, [.noRunAhead])
   }
 
+  /// A cache that another CPU uses for the first time, perhaps ahead, is shrunk.
+  @Test func shrinksWhatIsFirstUsedAheadOrNot() throws {
+    let text = """
+      scenario: 1
+      caches: {c: {size: 232B, flags: [store-user]}}
+      threads:
+        - name: user
+          on: first
+          steps:
+            - kmem_cache_alloc_bulk: {cache: c, as: [one, two, three], gfp: GFP_ATOMIC}
+        - name: shrinker
+          on: last
+          steps: [{kmem_cache_shrink: c}, {kmem_cache_shrink: c}, {work: 100ns}]
+      """
+    let run = SwitchedRun(scenario: "first-use", machine: Self.nodes, sets: [], text: text)
+    try Self.expectSameFigures(run, [.noRunAhead])
+  }
+
   /// Runs with each switch and compares every field with the plain run's.
   private static func expectSameFigures(
     _ run: SwitchedRun, _ switches: [SwitchedRun.Switch]

@@ -21,14 +21,17 @@ package enum KmemCacheShrink: Path {
     case .start(let cache):
       // Kernel: `flush_all()` takes `cpus_read_lock()`, which may sleep.
       world.mightSleep(on: cpu, "kmem_cache_shrink() may sleep; call it from a task or a work item")
-      guard world.slab.caches[cache].state == .live, world.slab.layouts[cache.index].cpus >= 0
-      else {
+      let front = world.slab.layouts[cache.index].front
+      guard world.slab.caches[cache].state == .live, front != .nothing else {
         return .return(.number(0))
       }
+      // Whether another CPU, which may be ahead, has used the cache yet makes no difference.
       let number = UInt16(cache.index)
-      if world.slab.layouts[cache.index].front == .array {
+      if front == .array {
+        world.activateArrays(cache)
         return ask(.call(.shrinkArrays(.start(cache: number))), then: .shrunk)
       }
+      world.slab.activate(cache, &world.locks, &world.lines)
       return ask(
         .call(.flushAll(.start(cache: number))),
         then: .nextNode(cache: number, node: 0, anyLeft: false))
