@@ -145,7 +145,7 @@ import Testing
     let complaints = raised(runner)
     #expect(complaints == [.leak])
     let states = [a, b].map { runner.world.slab.caches[$0].state }
-    #expect(states == [.shutDown, .none])
+    #expect(states == [.shutDown, .declared])
     let none = runner.allocate(a, on: 0)
     runner.free(left, on: 0)
     let after = raised(runner)
