@@ -27,6 +27,16 @@ import Testing
     for row in series.rows where row.isCalibrated { #expect(abs(row.error) < 0.02) }
   }
 
+  @Test("The median error of one-at-a-time and bulk batches is 25 % at most")
+  func batchErrors() throws {
+    let names = ["fallback-one-at-a-time", "bulk-api"]
+    let prediction = try CyclePrediction(Self.table(Self.batches, names))
+    for series in prediction.series {
+      let error = try #require(series.medianError)
+      #expect(error <= CyclePrediction.tolerance, "\(series.series.name): \(error)")
+    }
+  }
+
   /// What the tables teach, whatever the prices are.
   @Test("A pair costs the same up to 8 KiB, and several times as much from the page allocator")
   func shapes() throws {

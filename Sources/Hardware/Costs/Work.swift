@@ -9,9 +9,10 @@
   case kmallocLookup
   // SLAB: a hit; an object moved between arrays, and between an array and its slab; a reaper's look.
   case slabAllocFast, slabFreeFast, slabMoveObject, slabSlabObject, slabInitObject, slabReapCache
-  // SLUB to 2.6.38, interrupts off on the fast paths; an object of a bulk call; a debug cache's look
-  // at a line of an object, and its note of who called.
-  case slubAllocMasked, slubFreeMasked, slubBulkObject, slubDebugLine, slubDebugTrack
+  // SLUB to 2.6.38, interrupts off on the fast paths; an object of a bulk call, and what its masking
+  // costs once; a debug cache's look at a line of an object, and its note of who called.
+  case slubAllocMasked, slubFreeMasked, slubBulkObject, irqDisableEnable, irqSaveRestore
+  case slubDebugLine, slubDebugTrack
   // SLOB: a page or a free block that a walk passes.
   case slobWalkStep
   // Page allocator.

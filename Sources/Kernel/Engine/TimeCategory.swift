@@ -49,7 +49,8 @@ extension Work {
     case .slubAllocFast, .slubFreeFast, .slubSlowStep, .slubFreeSlow, .slubListEdit,
       .slubInitObject, .kmallocLookup, .slabAllocFast, .slabFreeFast, .slabMoveObject,
       .slabSlabObject, .slabInitObject, .slabReapCache, .rcuCall, .slubAllocMasked,
-      .slubFreeMasked, .slubBulkObject, .slubDebugLine, .slubDebugTrack, .slobWalkStep:
+      .slubFreeMasked, .slubBulkObject, .irqDisableEnable, .irqSaveRestore, .slubDebugLine,
+      .slubDebugTrack, .slobWalkStep:
       .slab
     case .pcpListOp, .buddyStep, .watermarkCheck, .clearPage, .zeroLine: .pageAllocator
     case .treeStep, .listEdit, .pteWrite, .pteClear, .tablePage: .vmalloc

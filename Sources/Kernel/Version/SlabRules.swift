@@ -184,6 +184,15 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
   /// A slab whose CPU took all of its freelist goes to the tail of its node's list, else to the
   /// head. Kernel: `unfreeze_slab()` (mm/slub.c; 2.6.24, 2.6.36), before `hasSlabCmpxchg`.
   package var putsSpentSlabsLast: Bool
+  /// A bulk free gathers objects of one slab, else frees each for itself; a bulk allocation keeps
+  /// interrupts off through its slow path, as long as that wants them off.
+  ///
+  /// Kernel: `build_detached_freelist()`, `kmem_cache_alloc_bulk()` (mm/slub.c; 4.3, 4.4).
+  package var gathersBulkFrees: Bool
+  /// A bulk allocation may be called with interrupts off: it saves their state, which costs more.
+  ///
+  /// Kernel: `__kmem_cache_alloc_bulk()` (mm/slub.c; 6.1, 6.3).
+  package var bulkSavesIRQs: Bool
   /// Each object of a bulk call counts in the statistics. Kernel: `__kmem_cache_alloc_bulk()`,
   /// `do_slab_free()` (mm/slub.c; 6.6, 6.8).
   package var countsBulkObjects: Bool
@@ -252,6 +261,9 @@ package struct SlabRules: BitwiseCopyable, Sendable, Equatable {
   package var kfreeRCUDelay: Int32
   /// Unit: pointers. Kernel: `KVFREE_BULK_MAX_ENTR` (kernel/rcu/tree.c; 5.10, 6.1).
   package var kfreeRCUBlock: Int32
+  /// `kmem_cache_destroy()` waits for what `kfree_rcu()` took, and behind a SLAB_TYPESAFE_BY_RCU
+  /// cache for its pages. Kernel: `kmem_cache_destroy()` (mm/slab_common.c; 6.11, 6.12).
+  package var destroyAwaitsKfreeRCU: Bool
 
   /// Kernel: `kmem_cache_create()` (mm/slab.c, 2.6.24) halves too.
   package func lineAlignment(of kind: SlabKind) -> LineAlignment {

@@ -19,7 +19,7 @@ import Testing
 
   @Test(
     "a bulk allocation gives as many objects as asked for, a bulk free takes them all back",
-    arguments: ["2.6.39", "4.19", "5.15", "6.1", "6.12"])
+    arguments: ["2.6.39", "4.3", "4.4", "4.19", "5.15", "6.1", "6.12"])
   func allAndNothing(kernel: String) throws {
     var runner = try PathRunner(cpus: 2, kernel: kernel)
     let cache = try runner.makeCache("c", size: 512)
@@ -79,6 +79,40 @@ import Testing
     let left = try runner.world.slab.checkInvariants()
     #expect(left == 0)
     #expect(calls == lists(slabs) && calls < 96)
+  }
+
+  /// Kernel: `kmem_cache_free_bulk()` (mm/slub.c; 4.3, 4.4).
+  @Test("to 4.3 a bulk free goes object by object, from 4.4 it gathers those of a slab")
+  func gathering() throws {
+    func freed(_ kernel: String, on cpu: Int) throws -> Int {
+      var runner = try PathRunner(cpus: 2, kernel: kernel)
+      let cache = try runner.makeCache("c", size: 256)
+      let objects = allocate(320, cache, &runner)
+      _ = runner.call(runner.world.bulkFree(cache, objects), on: cpu)
+      let left = try runner.world.slab.checkInvariants()
+      let off = (0..<2).map { runner.world.cpus[CPUID($0)].irqsOff }
+      #expect(left == 0 && off == [0, 0])
+      return runner.count(.free_slowpath, cache)
+    }
+    // Of 320 objects in twenty slabs of 16, the last slab is the freeing CPU's own.
+    let (old, new) = (try freed("4.3", on: 0), try freed("4.4", on: 0))
+    #expect(old == 304 && new == 19)
+    let (far, near) = (try freed("4.3", on: 1), try freed("4.4", on: 1))
+    #expect(far == 320 && near == 20)
+  }
+
+  @Test("a bulk free of 4.3 reports what is free, what is none and NULL, and frees the rest")
+  func mistakesToEach() throws {
+    var runner = try PathRunner(cpus: 1, kernel: "4.3")
+    let cache = try runner.makeCache("c", size: 256)
+    let objects = allocate(40, cache, &runner)
+    let array = [objects[0], .null, objects[0]] + objects[1...] + [objects[39] + 8]
+    _ = runner.call(runner.world.bulkFree(cache, array), on: 0)
+    let (left, kinds, off) = (
+      try runner.world.slab.checkInvariants(), runner.world.complaints.raised.map(\.kind),
+      runner.world.cpus[CPUID(0)].irqsOff
+    )
+    #expect(left == 0 && kinds == [.doubleFree, .badFree] && off == 0)
   }
 
   @Test("kfree_bulk frees objects of all caches and pages; a second free in one array is found")

@@ -112,14 +112,3 @@ package enum KmemCacheFree: Path {
     return ask(.call(.slobObject(free)), then: .done)
   }
 }
-
-extension World {
-  /// Reports an object that is freed to a cache which is not its own.
-  mutating func complainWrongCache(_ cache: CacheID, _ own: CacheID, on cpu: CPUID) {
-    let (asked, owner) = (slab.names[cache.index], slab.names[own.index])
-    complain(
-      .wrongFreeFunction,
-      "Wrong slab cache. \(asked) but object is from \(owner). Free it to the cache that it was "
-        + "allocated from.", on: cpu)
-  }
-}

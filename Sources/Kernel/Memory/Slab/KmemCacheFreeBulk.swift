@@ -6,14 +6,22 @@ import Simulation
 /// From the end of the array on, the objects of the last one's slab are linked to each other, up
 /// to the third one of another slab; then the list goes to the CPU's freelist or to the slab like
 /// one object. Of a cache with sheaves the array goes to them from its beginning, where its cache is
-/// named. Other caches that have no CPU slabs get one object at a time.
+/// named. Other caches that have no CPU slabs get one object at a time. To 4.3 nothing is gathered
+/// (`KmemCacheFreeBulk+Each.swift`).
 /// Kernel: `kmem_cache_free_bulk()`, `build_detached_freelist()` (mm/slub.c, 6.12); `kfree_bulk()`
-/// is the same without a cache. Not modelled: the order that 4.3 to 6.4 left skipped objects in.
+/// is the same without a cache. Not modelled: the order that 4.4 to 6.4 left skipped objects in.
 package enum KmemCacheFreeBulk: Path {
   case start(ID<BulkCall>)
   case detached(ID<BulkCall>)
+  case giving(ID<BulkCall>)
   case given(ID<BulkCall>)
   case batchGiven(ID<BulkCall>, ID<Sheaf>)
+  // One by one, to 4.3.
+  case masking(ID<BulkCall>)
+  case masked(ID<BulkCall>)
+  case pushed(ID<BulkCall>)
+  case unmasked(ID<BulkCall>)
+  case freedOne(ID<BulkCall>)
 
   /// Objects of other slabs after which the search for more of this one ends.
   static let lookahead = 3
@@ -23,13 +31,18 @@ package enum KmemCacheFreeBulk: Path {
     switch self {
     case .start(let id):
       let cache = world.slab.bulk.calls[id].cache
-      guard !cache.isNone, world.slab.takesSheafBulk(cache) else { return next(id, &world, cpu) }
+      if cache.isNone { return next(id, &world, cpu) }
+      if world.slab.freesEach(cache) { return freeEach(id, &world, cpu) }
+      guard world.slab.takesSheafBulk(cache) else { return next(id, &world, cpu) }
       return callSheaves(id, &world, cpu)
     case .given(let id): return next(id, &world, cpu)
     case .batchGiven(let id, let array):
       world.slab.sheaves.give(array)
       return callSheaves(id, &world, cpu)
-    case .detached(let id):
+    case .detached(let id): return ask(.ahead(world.slab.freeWork), then: .giving(id))
+    case .masking(let id), .masked(let id), .pushed(let id), .unmasked(let id), .freedOne(let id):
+      return freeEach(id, &world, cpu)
+    case .giving(let id):
       let call = world.slab.bulk.calls[id]
       guard let slow = give(call, &world, cpu) else { return next(id, &world, cpu) }
       return ask(slow, then: .given(id))

@@ -104,6 +104,17 @@ extension World {
   }
 }
 
+extension World {
+  /// Kernel: `cache_from_obj()` (mm/slub.c, 6.12, CONFIG_SLAB_FREELIST_HARDENED).
+  mutating func complainWrongCache(_ cache: CacheID, _ own: CacheID, on cpu: CPUID) {
+    let (asked, owner) = (slab.names[cache.index], slab.names[own.index])
+    complain(
+      .wrongFreeFunction,
+      "Wrong slab cache. \(asked) but object is from \(owner). Free it to the cache that it was "
+        + "allocated from.", on: cpu)
+  }
+}
+
 extension Address {
   /// As `%px` prints it.
   var text: String {

@@ -76,7 +76,7 @@ extension CyclePrediction {
     let cacheMax = rules?.kmallocCacheMax(series.series.slab) ?? 0
     let size = row.published.x
     if series.series.isBulk, size < 8 {
-      return "local_irq_save() and restore, 37 cycles by the same source: they cost nothing here"
+      return "the bulk functions' own calls and hooks, once a batch: only their masking has a price"
     }
     if row.published.figure == "alloc_free_cost_per_object" {
       return "where a batch ends in its slab: slow paths have one price each, whatever they find"
@@ -118,11 +118,13 @@ package struct CostFit: Sendable, Equatable {
   func applied(to costs: Costs) -> Costs {
     var costs = costs
     for work in Work.allCases {
-      let factor =
+      let factor: Double? =
         switch work {
         case .slubAllocFast, .slubFreeFast, .slabAllocFast, .slabFreeFast, .kmallocLookup: fast
         case .slubBulkObject: bulk
         case .slubFreeSlow: slowFree
+        // Measured, on a machine of the same kind.
+        case .irqDisableEnable, .irqSaveRestore: nil
         default: slow
         }
       costs = costs.scaling(work, by: factor ?? 1)
