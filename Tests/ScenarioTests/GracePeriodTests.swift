@@ -105,6 +105,35 @@ import Testing
     #expect(codes(old) == ["S119"])
   }
 
+  /// Kernel: `kvfree_rcu_barrier()` in `kmem_cache_destroy()` (mm/slab_common.c; 6.11, 6.12).
+  @Test(
+    "kmem_cache_destroy waits for the objects of kfree_rcu on all CPUs from 6.12, and only then",
+    arguments: [("6.11", 1), ("6.12", 0), ("7.2", 0)])
+  func destroy(kernel: String, leaks: Int) throws {
+    let text = """
+      scenario: 1
+      kernel: "\(kernel)"
+      caches: {x: {size: 512B}}
+      threads:
+        - name: writer
+          on: "0-2"
+          steps:
+            - repeat: {times: 700, do: [kmem_cache_alloc: {cache: x, as: a}, kfree_rcu: a]}
+        - name: unloader
+          on: "3"
+          steps: [work: 4ms, kmem_cache_destroy: x]
+      """
+    let checked = try check(text, machine: "core:4 pu:1").get()
+    var runner = Runner(checked.plan, options: RunOptions())
+    runner.run(drain: { _ in }, shouldStop: { _, _ in false })
+    let broken = runner.machine.checkInvariants()
+    #expect(broken == nil)
+    let result = runner.result(wallS: 1)
+    #expect((result.violationsByKind["leak"] ?? 0) == leaks && result.ended == "complete")
+    let wait = try #require(result.operations["kmem_cache_destroy(x)"])
+    #expect(leaks == 1 || wait.latencyNs.max >= 4e6, "\(wait.latencyNs)")
+  }
+
   @Test("pages of a SLAB_TYPESAFE_BY_RCU cache come back after a grace period")
   func typesafe() throws {
     func free(_ flags: String, _ duration: String) throws -> Int {

@@ -44,6 +44,7 @@ package enum Frame: BitwiseCopyable {
   case kfreeRCUMonitor(KfreeRCUMonitor)
   case kfreeRCUWork(KfreeRCUWork)
   case fillPageCache(FillPageCache)
+  case kvfreeRCUBarrier(KvfreeRCUBarrier)
   // Memory: pages
   case allocPages(AllocPages)
   case getPageFromFreelist(GetPageFromFreelist)
@@ -202,6 +203,7 @@ package enum Frame: BitwiseCopyable {
     case .callRCU(let path): return go(path, Frame.callRCU)
     case .synchronizeRCU(let path): return go(path, Frame.synchronizeRCU)
     case .rcuBarrier(let path): return go(path, Frame.rcuBarrier)
+    case .kvfreeRCUBarrier(let path): return go(path, Frame.kvfreeRCUBarrier)
     case .timerTick(let path): return go(path, Frame.timerTick)
     case .rcuCore(let path): return go(path, Frame.rcuCore)
     case .kvfreeCallRCU(let path): return go(path, Frame.kvfreeCallRCU)
@@ -354,6 +356,7 @@ package enum Frame: BitwiseCopyable {
     case .callRCU: CallRCU.name
     case .synchronizeRCU: SynchronizeRCU.name
     case .rcuBarrier: RCUBarrier.name
+    case .kvfreeRCUBarrier: KvfreeRCUBarrier.name
     case .timerTick: TimerTick.name
     case .rcuCore: RCUCore.name
     case .kvfreeCallRCU: KvfreeCallRCU.name

@@ -16,6 +16,7 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case flush_cpu_slab, flush_all_cpus_locked
   case call_rcu, synchronize_rcu, rcu_barrier, tick_nohz_handler, rcu_core
   case kvfree_call_rcu, kfree_rcu_monitor, kfree_rcu_work, fill_page_cache_func
+  case kvfree_rcu_barrier
   case kmem_cache_shrink, kmem_cache_create, kmem_cache_destroy
   case slob_alloc, slob_free
   case __cache_alloc, cache_alloc_refill, ____cache_alloc_node, fallback_alloc, cache_grow_begin

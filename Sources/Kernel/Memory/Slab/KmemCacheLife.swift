@@ -52,12 +52,13 @@ package enum KmemCacheCreate: Path {
 /// Ends a cache. One with objects left complains and stays, for ever unusable.
 ///
 /// Kernel: `kmem_cache_destroy()` (mm/slab_common.c) → `__kmem_cache_shutdown()`, `free_partial()`
-/// (mm/slub.c, 6.12); `kvfree_rcu_barrier_on_cache()` (mm/slab_common.c, 7.0), for sheaves only.
+/// (mm/slub.c, 6.12); `kvfree_rcu_barrier_on_cache()` (mm/slab_common.c, 7.0).
 package enum KmemCacheDestroy: Path {
   case start(CacheID)
   /// By a name that was destroyed already, of a cache that lives for others.
   case again(CacheID)
   case rcuFlushed(CacheID)
+  case rcuDrained(CacheID)
   case locked(CacheID)
   case nextBarn(cache: UInt16, node: UInt8)
   case nextNode(cache: UInt16, node: UInt8)
@@ -65,6 +66,7 @@ package enum KmemCacheDestroy: Path {
   case sorted(cache: UInt16, node: UInt8, empty: ID<Slab>)
   case freeing(cache: UInt16, node: UInt8, empty: ID<Slab>)
   case sheavesDestroyed(cache: UInt16)
+  case released(isTypesafe: Bool)
   case done
 
   package static var name: PathName { .kmem_cache_destroy }
@@ -74,13 +76,14 @@ package enum KmemCacheDestroy: Path {
       world.mightSleep(on: cpu, KmemCacheCreate.advice)
       guard world.slab.layouts[cache.index].cpus >= 0,
         world.slab.layouts[cache.index].sheafCapacity > 0
-      else { return ask(.acquire(world.slab.mutex), then: .locked(cache)) }
+      else { return drainRCU(cache, &world) }
       let number = UInt16(cache.index)
       return ask(.call(.flushRCUSheaves(.start(cache: number))), then: .rcuFlushed(cache))
     case .again(let cache):
       world.complainDestroyedTwice(cache, on: cpu)
       return .return()
-    case .rcuFlushed(let cache): return ask(.acquire(world.slab.mutex), then: .locked(cache))
+    case .rcuFlushed(let cache): return drainRCU(cache, &world)
+    case .rcuDrained(let cache): return ask(.acquire(world.slab.mutex), then: .locked(cache))
     case .locked(let cache):
       guard world.slab.caches[cache].state == .live else {
         world.complainDestroyedTwice(cache, on: cpu)
@@ -126,11 +129,27 @@ package enum KmemCacheDestroy: Path {
       return ask(
         .call(.discardSlab(.freeSlab(empty))),
         then: .freeing(cache: cache, node: node, empty: next))
-    case .sheavesDestroyed(let cache):
-      world.slab.release(CacheID(Int(cache)), &world.locks, &world.lines)
-      return ask(.release(world.slab.mutex), then: .done)
+    case .sheavesDestroyed(let cache): return release(CacheID(Int(cache)), &world)
+    case .released(let isTypesafe):
+      guard isTypesafe, world.slab.rules.destroyAwaitsKfreeRCU else { return .return() }
+      return ask(.call(.rcuBarrier(.start)), then: .done)
     case .done: return .return()
     }
+  }
+
+  /// Pages of its slabs may wait for a grace period still, which 6.12 waits for.
+  private mutating func release(_ cache: CacheID, _ world: inout World) -> Step {
+    let isTypesafe = world.slab.caches[cache].flags.contains(.typesafeByRCU)
+    world.slab.release(cache, &world.locks, &world.lines)
+    return ask(.release(world.slab.mutex), then: .released(isTypesafe: isTypesafe))
+  }
+
+  /// Waits for the blocks of `kfree_rcu()`, which may hold objects of this cache.
+  private mutating func drainRCU(_ cache: CacheID, _ world: inout World) -> Step {
+    guard world.slab.rules.destroyAwaitsKfreeRCU else {
+      return ask(.acquire(world.slab.mutex), then: .locked(cache))
+    }
+    return ask(.call(.kvfreeRCUBarrier(.start)), then: .rcuDrained(cache))
   }
 
   private mutating func lockNode(_ cache: UInt16, _ node: UInt8, _ world: inout World) -> Step {
@@ -155,8 +174,7 @@ package enum KmemCacheDestroy: Path {
       return ask(
         .call(.destroyCPUSheaves(.start(cache: cache))), then: .sheavesDestroyed(cache: cache))
     }
-    world.slab.release(id, &world.locks, &world.lines)
-    return ask(.release(world.slab.mutex), then: .done)
+    return release(id, &world)
   }
 }
 
