@@ -58,8 +58,7 @@ package enum DebugAlloc: Path {
       request.isSecondTry = true
       return ask(.disable(.preemption), then: .newObjects(request))
     }
-    world.slab.note(.alloc_failed, of: request.cacheID)
-    world.warnSlabOutOfMemory(request, on: cpu)
+    world.failSlabAllocation(request, on: cpu)
     return .return(.address(.null))
   }
 

@@ -139,7 +139,6 @@ package enum GetPartialNode: Path {
 
 /// A partial slab of some other node that has more than it should keep.
 ///
-/// The kernel draws on the cycle counter; here each CPU has a stream of its own.
 /// Kernel: `get_any_partial()` (mm/slub.c, 6.12). Not modelled: memory policies, cpusets.
 package enum GetAnyPartial: Path {
   case start(SlabRequest)
@@ -150,16 +149,12 @@ package enum GetAnyPartial: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let request):
-      let ratio = world.slab.caches[request.cacheID].remoteNodeDefragRatio
-      guard ratio > 0, world.slab.nodeCount > 1,
-        world.slab.draws[cpu.index].next() % 1024 <= UInt64(ratio)
-      else { return .return(.slab(.none)) }
+      guard world.searchesOtherNodes(request.cacheID, on: cpu) else {
+        return .return(.slab(.none))
+      }
       return look(request, at: 0, &world, cpu)
     case .counted(let request, let place):
-      let cache = request.cacheID
-      let node = world.pages.zonelist.entry(world.memoryNode(of: cpu), Int(place)).node
-      let here = world.slab.nodes[world.slab.node(cache, node)]
-      guard here.partialCount > Int32(world.slab.layouts[cache.index].minPartial) else {
+      guard let node = world.nodeWithSpares(request, at: place, on: cpu) else {
         return look(request, at: place + 1, &world, cpu)
       }
       return ask(
@@ -175,13 +170,9 @@ package enum GetAnyPartial: Path {
   private mutating func look(
     _ request: SlabRequest, at place: UInt16, _ world: inout World, _ cpu: CPUID
   ) -> Step {
-    let own = world.memoryNode(of: cpu)
-    let count = world.pages.zonelist.count(of: own, thisNodeOnly: false)
-    let next = world.pages.zonelist.next(
-      own, from: Int(place), count: count, highest: ZoneKind(request.gfp))
-    guard let next else { return .return(.slab(.none)) }
-    let node = world.pages.zonelist.entry(own, next).node
-    return ask(
-      .read(world.nodeLine(request.cacheID, node)), then: .counted(request, at: UInt16(next)))
+    guard let zone = world.searchedZone(request, from: place, on: cpu) else {
+      return .return(.slab(.none))
+    }
+    return ask(.read(zone.line), then: .counted(request, at: zone.place))
   }
 }

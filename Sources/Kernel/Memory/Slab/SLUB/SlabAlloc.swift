@@ -166,17 +166,11 @@ package enum SlabAlloc: Path {
         request.isSecondTry = true
         return ask(.disable(.preemption), then: .newObjects(request))
       }
-      world.slab.note(.alloc_failed, of: request.cacheID)
-      world.warnSlabOutOfMemory(request, on: cpu)
+      world.failSlabAllocation(request, on: cpu)
       return .return(.address(.null))
     case .slabGiven(let slab):
-      let cache = world.slab.slabs[slab].cacheID
-      world.slab.note(.alloc_slab, of: cache)
       let freelist = world.slab.takeFreelist(slab)
-      world.slab.addToNode(slab)
-      world.traceSlabs(of: cache)
-      let line = world.nodeLine(cache, world.slab.slabs[slab].nodeID)
-      return ask(.touch(line), then: .retryLoad(slab, freelist: freelist))
+      return ask(.touch(world.countNewSlab(slab)), then: .retryLoad(slab, freelist: freelist))
     default: preconditionFailure("another part's case")
     }
   }
@@ -222,8 +216,10 @@ package enum SlabAlloc: Path {
 }
 
 extension World {
-  /// Kernel: `slab_out_of_memory()` (mm/slub.c, 6.12); its rate limit is that of all warnings.
-  mutating func warnSlabOutOfMemory(_ request: SlabRequest, on cpu: CPUID) {
+  /// There were no pages. Kernel: `slab_out_of_memory()` (mm/slub.c, 6.12); its rate limit is that
+  /// of all warnings.
+  mutating func failSlabAllocation(_ request: SlabRequest, on cpu: CPUID) {
+    slab.note(.alloc_failed, of: request.cacheID)
     guard !request.gfp.contains(.noWarn) else { return }
     let sizing = slab.caches[request.cacheID].sizing
     let wanted = request.node == .any ? -1 : request.node.index

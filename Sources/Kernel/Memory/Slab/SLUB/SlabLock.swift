@@ -103,15 +103,10 @@ package enum SlabAllocLocked: Path {
     _ request: SlabRequest, _ slab: ID<Slab>, _ world: inout World, _ cpu: CPUID
   ) -> Step {
     guard !slab.isNone else {
-      world.slab.note(.alloc_failed, of: request.cacheID)
-      world.warnSlabOutOfMemory(request, on: cpu)
+      world.failSlabAllocation(request, on: cpu)
       return ask(.enable(.irqs), then: .leave(.null))
     }
-    world.slab.note(.alloc_slab, of: request.cacheID)
-    world.slab.addToNode(slab)
-    world.traceSlabs(of: request.cacheID)
-    let line = world.nodeLine(request.cacheID, world.slab.slabs[slab].nodeID)
-    return ask(.touch(line), then: .counted(slab))
+    return ask(.touch(world.countNewSlab(slab)), then: .counted(slab))
   }
 
   private mutating func take(

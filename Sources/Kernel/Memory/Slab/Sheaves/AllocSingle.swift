@@ -36,8 +36,7 @@ package enum AllocSingle: Path {
         request.isSecondTry = true
         return search(request, &world, cpu)
       }
-      world.slab.note(.alloc_failed, of: request.cacheID)
-      world.warnSlabOutOfMemory(request, on: cpu)
+      world.failSlabAllocation(request, on: cpu)
       return .return(.address(.null))
     case .done: return .return(reply)
     }
@@ -127,16 +126,12 @@ package enum SearchNodes: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let request, let sheaf):
-      let ratio = world.slab.caches[request.cacheID].remoteNodeDefragRatio
-      guard ratio > 0, world.slab.nodeCount > 1,
-        world.slab.draws[cpu.index].next() % 1024 <= UInt64(ratio)
-      else { return .return(.address(.null)) }
+      guard world.searchesOtherNodes(request.cacheID, on: cpu) else {
+        return .return(.address(.null))
+      }
       return look(request, sheaf, at: 0, &world, cpu)
     case .counted(let request, let sheaf, let place):
-      let cache = request.cacheID
-      let node = world.pages.zonelist.entry(world.memoryNode(of: cpu), Int(place)).node
-      let here = world.slab.nodes[world.slab.node(cache, node)]
-      guard here.partialCount > Int32(world.slab.layouts[cache.index].minPartial) else {
+      guard let node = world.nodeWithSpares(request, at: place, on: cpu) else {
         return look(request, sheaf, at: place + 1, &world, cpu)
       }
       let call: Frame =
@@ -159,14 +154,9 @@ package enum SearchNodes: Path {
     _ request: SlabRequest, _ sheaf: ID<Sheaf>, at place: UInt16, _ world: inout World,
     _ cpu: CPUID
   ) -> Step {
-    let own = world.memoryNode(of: cpu)
-    let count = world.pages.zonelist.count(of: own, thisNodeOnly: false)
-    let next = world.pages.zonelist.next(
-      own, from: Int(place), count: count, highest: ZoneKind(request.gfp))
-    guard let next else { return .return(.address(.null)) }
-    let node = world.pages.zonelist.entry(own, next).node
-    return ask(
-      .read(world.nodeLine(request.cacheID, node)),
-      then: .counted(request, sheaf, at: UInt16(next)))
+    guard let zone = world.searchedZone(request, from: place, on: cpu) else {
+      return .return(.address(.null))
+    }
+    return ask(.read(zone.line), then: .counted(request, sheaf, at: zone.place))
   }
 }
