@@ -23,7 +23,7 @@ import Testing
     ("[kmaloc: {size: 1B, as: a}]", "S116", "did you mean `kmalloc`?"),
     ("[spin_lock: l]", "S116", "it is called `lock` here"),
     ("[mempool_alloc: {}]", "S115", "this version does not have `mempool_alloc` yet"),
-    ("[vmap: {pages: 4}]", "S115", "this version does not have `vmap` yet"),
+    ("[kvrealloc: {size: 4KiB}]", "S115", "this version does not have `kvrealloc` yet"),
     ("[kmalloc: {size: 128, as: a}]", "S112", "as in `128B`"),
     ("[kmalloc: {size: 128b, as: a}]", "S112", "did you mean `B`?"),
     ("[kmalloc: {size: 1Kib, as: a}]", "S112", "did you mean `KiB`?"),
