@@ -13,7 +13,7 @@ import Testing
   /// But for the switch over all paths, which is as long as there are paths.
   @Test func functionsAreShort() throws {
     for file in try SourceTree.swiftFiles(under: "Sources")
-    where !file.path.hasSuffix("Kernel/Engine/Frame.swift") {
+    where !file.path.hasSuffix("Kernel/Engine/Frame+Run.swift") {
       for (name, length) in functions(in: file) {
         #expect(length <= 70, "\(file.path): `\(name)` has \(length) lines")
       }
