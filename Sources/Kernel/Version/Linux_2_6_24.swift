@@ -26,9 +26,11 @@ extension KernelVersion {
     vmalloc: VmallocRules(
       store: .list, leavesGap: false, hasFreeLock: false, unlinksAtOnce: true,
       purger: .eachFree, unmapsLate: false, defersInInterrupt: false, areaBytes: 104,
-      bulkUse: .none, flushCeiling: 0,
+      bulkUse: .none,
       quarterOfFewIsAll: false, bulkPagesMax: 100, nodesMax: 1, triesLargeOrders: false,
       hugeMappings: .none, freesTablesLater: false, purgesUsableBlocks: true,
-      blocksHaveBitmap: false, kvmalloc: .kernelOnly),
+      blocksHaveBitmap: false, kvmalloc: .kernelOnly, resetsPermissions: false,
+      exhaustion: .outOfSpace),
+    flush: .v2_6_24,
     scheduler: SchedulerRules(wakeUpPreempts: true))
 }

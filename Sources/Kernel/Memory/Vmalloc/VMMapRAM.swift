@@ -20,7 +20,7 @@ package enum VMMapRAM: Path {
       var record = VmallocCall(pages: count, gfp: .kernel, node: .any, flags: .noGuard)
       record.source = first
       let call = world.vmalloc.calls.take(record)
-      guard count > VmapBlocks.mappingMax else {
+      guard count > world.vmalloc.blocks.mappingMax else {
         return ask(.call(.vbAlloc(.start(call))), then: .blockGot(call))
       }
       return ask(.call(world.vmalloc.addressSearch(call)), then: .areaGot(call))
@@ -62,7 +62,7 @@ package enum VMUnmapRAM: Path {
     case .start(let address, let count):
       world.mightSleep(on: cpu, "vm_unmap_ram may sleep")
       guard world.vmalloc.isVmalloc(address) else { return complain(address, &world, cpu) }
-      guard count > VmapBlocks.mappingMax else {
+      guard count > world.vmalloc.blocks.mappingMax else {
         return ask(.call(.vbFree(.start(address, pages: count))), then: .done)
       }
       return ask(.call(.findUnlinkVmapArea(.start(address))), then: .found(address))
@@ -208,7 +208,7 @@ package enum VbFree: Path {
     switch self {
     case .start(let address, let pages):
       // The block is found by its address, without a lock.
-      return ask(.work(.memoryAccess, times: 2), then: .found(address, pages: pages))
+      return ask(.work(.vmapLine, times: 2), then: .found(address, pages: pages))
     case .found(let address, let pages):
       let block = world.vmalloc.block(at: address)
       guard !block.isNone else {

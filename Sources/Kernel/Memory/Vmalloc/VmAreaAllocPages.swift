@@ -93,7 +93,7 @@ package enum VmAreaAllocPages: Path {
     world.pages.split(block, order)
     let vm = world.vmalloc.calls[call].vm
     for page in 0..<order.pageCount { world.vmalloc.vms.append(block + page, to: vm) }
-    return ask(.work(.memoryAccess, times: Int32(order.pageCount)), then: place)
+    return ask(.work(.vmapLine, times: Int32(order.pageCount)), then: place)
   }
 
   private mutating func bulk(_ call: ID<VmallocCall>, _ world: borrowing World) -> Step {

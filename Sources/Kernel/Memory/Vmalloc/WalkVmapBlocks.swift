@@ -35,7 +35,7 @@ package enum WalkVmapBlocks: Path {
     switch self {
     case .start(let walk):
       let cpus = Int32(world.vmalloc.blocks.queues.count)
-      return ask(.work(.memoryAccess, times: cpus), then: .next(walk, 0))
+      return ask(.work(.vmapLine, times: cpus), then: .next(walk, 0))
     case .next(let walk, let index): return lock(walk, index, &world)
     case .locked(let walk, let index): return look(walk, index, &world)
     case .queueLocked(let walk, let index):
