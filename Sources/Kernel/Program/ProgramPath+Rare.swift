@@ -17,6 +17,11 @@ extension ProgramPath {
       let forgotten = world.program.index(of: slot, id)
       _ = world.program.take(forgotten, at: world.turn(of: cpu))
       world.program.notes[forgotten].freed = .null
+    case .pickNext(let first, let count):
+      if world.hasFilledAhead(id) { return again(id, place, &world) }
+      let base = world.program.activations[id].slotBase + Int32(first.raw)
+      let next = world.program.activations[id].picked - base + 1
+      world.program.activations[id].picked = base + (next > 0 && next < count ? next : 0)
     case .choose(let choice): jump(id, to: draw(Int(choice), id, &world), &world)
     case .repeatBegin(let depth, let count):
       world.program.activations[id].loops[Int(depth)] = count

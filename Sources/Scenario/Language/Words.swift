@@ -145,6 +145,7 @@ package enum Words {
     Step(name: "choose", keys: ["weight", "do"], required: ["weight", "do"], main: nil),
     Step(name: "when", keys: ["full", "empty", "then", "else"], required: ["then"], main: nil),
     Step(name: "pick", keys: ["pool", "own", "next"], required: ["pool"], main: "pool"),
+    Step(name: "pick_next", keys: ["pool"], required: ["pool"], main: "pool"),
     Step(name: "count", keys: ["counter"], required: ["counter"], main: "counter"),
   ]
 
@@ -153,7 +154,7 @@ package enum Words {
     + objects(
       "kfree", "kfree_sensitive", "kfree_rcu", "kfree_rcu_mightsleep", "ksize", "free_pages",
       "vfree", "kvfree", "vunmap", "vm_unmap_ram", "forget")
-    + objects("kmem_cache_free", more: ["cache"]) + objects("touch", more: ["stride"])
+    + objects("kmem_cache_free", more: ["cache"]) + objects("touch", more: ["stride", "at"])
     + caches("kmem_cache_create", "kmem_cache_shrink", "kmem_cache_destroy") + own
 
   package static func step(_ name: String) -> Step? { steps.first { $0.name == name } }
