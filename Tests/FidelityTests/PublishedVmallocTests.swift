@@ -12,8 +12,8 @@ import Testing
 @Suite struct PublishedVmallocTests {
   static let sizes = String(decoding: PackageResources.vmalloc_size_sweep_csv, as: UTF8.self)
 
-  /// Half of the figures may be off by a quarter (`CyclePrediction.tolerance`), and none by more
-  /// than `worst`; their order is nearly the published one.
+  /// Half of a calibrated machine's figures may be off by a quarter (`CyclePrediction.tolerance`);
+  /// none of any by more than `worst`; their order is nearly the published one.
   @Test(arguments: [
     ("graviton3-7.0", 0.6), ("3970X-5.10-single-cpu", 0.6), ("milan-256cpu-6.18dev", 0.6),
   ])
@@ -21,8 +21,7 @@ import Testing
     let table = try PublishedTable(parsing: Self.sizes, file: "table.csv")
     let prediction = try VmallocPrediction(table, only: [name])
     let series = try #require(prediction.series.first)
-    let median = try #require(series.rows.medianError)
-    #expect(median <= CyclePrediction.tolerance, "\(median)")
+    #expect(prediction.isGood)
     #expect(abs(try #require(series.rows.worst).error) <= worst)
     if let rank = series.rows.rankCorrelation { #expect(rank >= 0.9, "\(rank)") }
   }

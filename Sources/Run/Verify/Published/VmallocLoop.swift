@@ -19,9 +19,10 @@ package enum VmallocLoop: Hashable, Sendable {
   /// Five zeroed pages, aligned to twice what a kernel stack is.
   case fixAlign
   case vmMapRAM(pages: Int)
-  /// Pages of the caller's mapped, each of them touched, and unmapped. Of no test of the module: N.
-  /// Piggin's, for the rewrite of 2.6.28.
+  /// The same loop by vmap, and by vm_map_ram, with each line of the pages touched. Of no test of the
+  /// module: N. Piggin's, for the rewrite of 2.6.28.
   case vmap(pages: Int)
+  case vmMapRAMTouched(pages: Int)
 
   /// By the name and size that a table gives it; nil for tests that are not run.
   package init?(_ figure: String, pages: Int) {
@@ -47,7 +48,7 @@ package enum VmallocLoop: Hashable, Sendable {
     case .randomSize: 51.5
     case .randomSizeAlign: 6.5
     case .fixAlign: 6
-    case .vmMapRAM(let pages): Double(pages)
+    case .vmMapRAM(let pages), .vmMapRAMTouched(let pages): Double(pages)
     case .vmap(let pages): Double(pages + 1)
     }
   }
@@ -100,7 +101,7 @@ struct VmallocProgram {
         $0.program.code.append(.free(.vfree, .picked, operation: 1))
       }
     case .longBusyList: fill(build.longBusyList)
-    case .vmMapRAM(let pages), .vmap(let pages):
+    case .vmMapRAM(let pages), .vmMapRAMTouched(let pages), .vmap(let pages):
       allocate(.allocPages, UInt64(pages.trailingZeroBitCount), into: SlotRef(Self.source))
     default: break
     }
@@ -136,14 +137,15 @@ struct VmallocProgram {
     case .fixAlign:
       allocate(.vmalloc, 5 << 12, gfp: [.kernel, .zero], alignShift: build.threadAlignShift)
       program.code.append(.free(.vfree, Self.a, operation: 1))
-    case .vmMapRAM: mapping(.vmMapRAM, .vmUnmapRAM)
-    case .vmap: mapping(.vmap, .vunmap)
+    case .vmMapRAM: mapping(.vmMapRAM, .vmUnmapRAM, stride: 1 << 30)
+    case .vmMapRAMTouched: mapping(.vmMapRAM, .vmUnmapRAM, stride: 64)
+    case .vmap: mapping(.vmap, .vunmap, stride: 64)
     }
   }
 
-  private mutating func mapping(_ api: Allocation.API, _ free: FreeAPI) {
-    allocate(api, .constant(0), distribution: Int32(Self.source))
-    program.code.append(.touch(Self.a, stride: 4096, operation: 2))
+  private mutating func mapping(_ api: Allocation.API, _ free: FreeAPI, stride: Int32) {
+    allocate(api, UInt64(Self.source))
+    program.code.append(.touch(Self.a, stride: stride, operation: 2))
     program.code.append(.free(free, Self.a, operation: 1))
   }
 
@@ -179,12 +181,12 @@ struct VmallocProgram {
 
   private mutating func allocate(
     _ api: Allocation.API, _ size: Distribution, gfp: GFPFlags = .kernel, alignShift: UInt8 = 12,
-    huge: Bool = false, into slot: SlotRef = Self.a, distribution: Int32? = nil
+    huge: Bool = false, into slot: SlotRef = Self.a
   ) {
     program.code.append(.allocate(Int32(program.allocations.count), into: slot))
     program.allocations.append(
       Allocation(
-        api: api, size: distribution ?? Int32(program.distributions.count), gfp: gfp,
+        api: api, size: Int32(program.distributions.count), gfp: gfp,
         vmFlags: huge ? .allowsHuge : [], alignShift: alignShift, operation: 0))
     program.distributions.append(size)
   }
