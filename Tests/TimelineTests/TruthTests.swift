@@ -204,6 +204,9 @@ private struct Evidence: ~Copyable {
       #expect(counters[name] == zone.int("free_pages"), "\(name)")
     }
     #expect(counters["vmap_lazy_nr"] == run.number("vmalloc", "lazy_pages"))
+    let used = counters["vmap_used_pages"] ?? -1
+    #expect(used >= run.number("vmalloc", "pages"), "areas in use, with their guards")
+    #expect((counters["vmap_highest_page"] ?? -1) >= used)
     #expect(counters["lazy_max_pages"] == run.number("vmalloc", "lazy_max_pages"))
     #expect(counters["nr_slabs"] == run.list("caches").reduce(0) { $0 + $1.int("slabs") })
     for cache in run.list("caches") where cache.int("slabs") > 0 {

@@ -18,6 +18,7 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
   case kmalloc, kfree, kmemCacheAlloc, kmemCacheFree
   case allocVmapArea, freeVmapAreaNoflush, purgeVmapAreaLazy
   case nrFreePages, nrSlabs, nrSlabsOfCache, vmapLazyNr, lazyMaxPages
+  case vmapUsedPages, vmapHighestPage
 
   package var format: EventFormat {
     switch self {
@@ -90,6 +91,8 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
       Self.counter("nr_slabs", unit: "slabs", of: .init("label", word: 1, .name))
     case .vmapLazyNr: Self.counter("vmap_lazy_nr", unit: "pages")
     case .lazyMaxPages: Self.counter("lazy_max_pages", unit: "pages")
+    case .vmapUsedPages: Self.counter("vmap_used_pages", unit: "pages")
+    case .vmapHighestPage: Self.counter("vmap_highest_page", unit: "pages")
     }
   }
 

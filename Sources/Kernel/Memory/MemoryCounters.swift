@@ -37,6 +37,16 @@ extension World {
   mutating func traceLazyPages() {
     guard probe.isOn else { return }
     traceCounter(.vmapLazyNr, vmalloc.purge.pages)
+    traceCounter(.vmapUsedPages, vmalloc.usedPages)
+  }
+
+  /// Addresses of areas in use, guards among them, and how far up vmalloc space they ever came: with
+  /// the lazy pages a map of the address space over time.
+  @inline(__always)
+  mutating func traceUsedPages() {
+    guard probe.isOn else { return }
+    traceCounter(.vmapUsedPages, vmalloc.usedPages)
+    traceCounter(.vmapHighestPage, vmalloc.highestPage)
   }
 
   /// - Parameter name: of what, for a counter that has a label.
@@ -61,5 +71,7 @@ extension World {
     }
     traceCounter(.vmapLazyNr, vmalloc.purge.pages, at: time)
     traceCounter(.lazyMaxPages, vmalloc.purge.pagesMax, at: time)
+    traceCounter(.vmapUsedPages, vmalloc.usedPages, at: time)
+    traceCounter(.vmapHighestPage, vmalloc.highestPage, at: time)
   }
 }

@@ -38,6 +38,7 @@ package enum AllocVmapAreaWalk: Path {
         return ask(.release(world.vmalloc.walkLock), then: .unlocked(call))
       }
       let visited = world.vmalloc.insertBusy(call)
+      world.traceUsedPages()
       world.vmalloc.search.note(found: record.area)
       let isList = world.version.vmalloc.store == .list
       return ask(.work(.treeStep, times: isList ? 1 : visited), then: .inserted(call))
@@ -127,7 +128,9 @@ package enum RemoveVMAreaFromList: Path {
       return ask(.call(.flushTLBKernelRange(flush)), then: .flushed(area))
     case .flushed(let area):
       let vm = world.vmalloc.areas[area].vm
+      world.vmalloc.usedPages -= Int(world.vmalloc.areas[area].size >> 12)
       world.vmalloc.areas.remove(area, from: &world.vmalloc.nodes[VmapNodeID(0)].busy)
+      world.traceUsedPages()
       world.vmalloc.areas.pool.give(area)
       return ask(
         .release(world.vmalloc.walkLock), then: .unlocked(vm: Int32(vm.index)))

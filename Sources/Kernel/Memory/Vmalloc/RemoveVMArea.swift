@@ -242,6 +242,7 @@ extension VmallocState {
   /// Returns: whether there are too many lazy pages now.
   mutating func addLazy(_ area: VmapAreaID) -> Bool {
     statistics.lazyFrees += 1
+    usedPages -= Int(areas[area].size >> 12)
     return purge.add(pages: Int(areas[area].size >> 12))
   }
 

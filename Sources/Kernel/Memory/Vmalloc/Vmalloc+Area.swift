@@ -113,6 +113,7 @@ package enum AllocVmapArea: Path {
     case .purged(let call): return getSpare(call, &world, cpu)
     case .busyLocked(let call):
       let visited = world.vmalloc.insertBusy(call)
+      world.traceUsedPages()
       return ask(.work(.treeStep, times: visited), then: .inserted(call))
     case .inserted(let call):
       let start = world.vmalloc.areas[world.vmalloc.calls[call].area].start
@@ -182,6 +183,7 @@ package enum AllocVmapArea: Path {
     }
     noteAllocation(call, &world, cpu)
     let visited = world.vmalloc.insertBusy(call)
+    world.traceUsedPages()
     return ask(.work(.treeStep, times: visited), then: .inserted(call))
   }
 
@@ -275,6 +277,10 @@ extension VmallocState {
     if !record.vm.isNone {
       vms[record.vm].address = start
       vms[record.vm].sizePages = record.areaPages
+    }
+    usedPages += Int(areas[record.area].size >> 12)
+    if isVmalloc(start) {
+      highestPage = max(highestPage, Int((areas[record.area].end - self.start.raw) >> 12))
     }
     let home = nodes.node(of: areas[record.area].start)
     return areas.insert(record.area, into: &nodes[home].busy)

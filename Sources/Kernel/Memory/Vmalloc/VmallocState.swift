@@ -32,6 +32,10 @@ package struct VmallocState: ~Copyable {
   /// Pages of page tables that wait for a worker: a chain. Kernel: `kernel_pgtable_work.list`.
   var tablesToFree: PFN
   package internal(set) var statistics: VmallocStatistics
+  /// Of areas in use, guards among them, until they are counted as lazy. Unit: pages.
+  package internal(set) var usedPages = 0
+  /// One past the highest page of vmalloc space that was ever given out, from its start on.
+  package internal(set) var highestPage = 0
 
   package let start: Address
   package let end: Address
@@ -160,6 +164,7 @@ package struct VmallocState: ~Copyable {
     preload = other.preload.clone()
     tablesToFree = other.tablesToFree
     limit = other.limit
+    (usedPages, highestPage) = (other.usedPages, other.highestPage)
     (start, end, modules) = (other.start, other.end, other.modules)
     (totalRAMPages, areaCache) = (other.totalRAMPages, other.areaCache)
     (ownFreeLock, vmapPurge) = (other.ownFreeLock, other.vmapPurge)
@@ -216,6 +221,15 @@ package struct VmallocState: ~Copyable {
     try blocks.checkInvariants()
     try vms.checkInvariants()
     try pageTable.checkInvariants()
+    var used = 0
+    for node in 0..<nodes.count {
+      var area = nodes[VmapNodeID(node)].busy.first
+      while !area.isNone {
+        if !areas[area].isLazy { used += Int(areas[area].size >> 12) }
+        area = areas[area].next
+      }
+    }
+    try ensure(used <= usedPages, "vmalloc: \(usedPages) pages counted as used, \(used) are")
     let waiting = nodes.unpurgedPages(areas) + lazyPagesInTree
     try ensure(
       waiting <= purge.pages, "vmalloc: \(purge.pages) lazy pages counted, \(waiting) wait")
