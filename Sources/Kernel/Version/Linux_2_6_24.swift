@@ -29,6 +29,6 @@ extension KernelVersion {
       bulkUse: .none, flushCeiling: 0,
       quarterOfFewIsAll: false, bulkPagesMax: 100, nodesMax: 1, triesLargeOrders: false,
       hugeMappings: .none, freesTablesLater: false, purgesUsableBlocks: true,
-      blocksHaveBitmap: false, kvmalloc: .kernelOnly),
+      blockBytes: 72, blockBitmaps: 2, kvmalloc: .kernelOnly),
     scheduler: SchedulerRules(wakeUpPreempts: true))
 }

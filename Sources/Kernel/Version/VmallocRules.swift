@@ -103,9 +103,12 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
   /// A purge of aliases takes back every block of vm_map_ram that is used up, not only those that
   /// are nearly full. Kernel: `purge_fragmented_blocks()` (mm/vmalloc.c; 6.1, 6.6).
   package var purgesUsableBlocks: Bool
-  /// Blocks of vm_map_ram have a bitmap of what is handed out. Kernel: `struct vmap_block`
-  /// (mm/vmalloc.c; 6.1, 6.4).
-  package var blocksHaveBitmap: Bool
+  /// The record of a block of vm_map_ram, and how many bitmaps with a bit for each page of the block
+  /// follow: of what is handed out and what waits for a flush to 3.11, of the second to 4.0, of the
+  /// first from 6.3 on; a CPU's number came with 6.10. Unit: bytes; bitmaps. Kernel: `struct
+  /// vmap_block` (mm/vmalloc.c; 2.6.28, 2.6.34, 3.10, 3.13, 4.19, 6.1, 6.4, 6.12).
+  package var blockBytes: Int
+  package var blockBitmaps: Int
   /// Kernel: `kvmalloc_node()` (mm/util.c; 4.19, 5.15, 5.17, 6.12, 6.18).
   package var kvmalloc: KvmallocRule
 
@@ -115,5 +118,5 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
     bulkUse: .all, flushCeiling: 33, quarterOfFewIsAll: true, bulkPagesMax: 100, nodesMax: 128,
     triesLargeOrders: false,
     hugeMappings: .byNodeShare, freesTablesLater: false, purgesUsableBlocks: false,
-    blocksHaveBitmap: true, kvmalloc: .blockingNoRetry)
+    blockBytes: 104, blockBitmaps: 1, kvmalloc: .blockingNoRetry)
 }
