@@ -157,8 +157,7 @@ package enum NewVmapBlock: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let call):
-      let bytes = world.vmalloc.blocks.recordBytes(
-        hasBitmap: world.version.vmalloc.blocksHaveBitmap)
+      let bytes = world.vmalloc.blocks.recordBytes(world.version.vmalloc)
       return ask(
         .call(.kmalloc(.start(size: bytes, gfp: .kernel, node: .any))), then: .objectGot(call))
     case .objectGot(let call):
@@ -167,15 +166,13 @@ package enum NewVmapBlock: Path {
       var area = VmallocCall(
         pages: pages, gfp: .kernel, node: .any, flags: .noGuard,
         alignShift: UInt8(12 + pages.trailingZeroBitCount))
-      area.address = reply.address
+      area.object = reply.address
       let inner = world.vmalloc.calls.take(area)
-      world.vmalloc.calls[call].address = reply.address
       return ask(
         .call(world.vmalloc.addressSearch(inner)), then: .areaGot(call, inner: inner))
     case .areaGot(let call, let inner):
-      let area = world.vmalloc.calls[inner].area
+      let (area, object) = (world.vmalloc.calls[inner].area, world.vmalloc.calls[inner].object)
       world.vmalloc.calls.give(inner)
-      let object = world.vmalloc.calls[call].address
       guard reply.bool else { return ask(.call(.kfree(.start(object))), then: .undone) }
       let block = world.makeBlock(area, object, world.vmalloc.calls[call].blockPages, on: cpu)
       let lock = world.vmalloc.blocks.queues[cpu.index].lock

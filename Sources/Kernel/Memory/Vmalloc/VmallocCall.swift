@@ -41,8 +41,10 @@ package struct VmallocCall: BitwiseCopyable {
   var chunk = ID<PageChunk>.none
   /// The first of consecutive frames that are the caller's own; none where the area has pages.
   var source = PFN.none
-  /// Where the caller's frames shall be, if it has addresses already.
+  /// Where it begins: found by the search, or in a block.
   var address = Address.null
+  /// The record of the block that the addresses are for. Kernel: `struct vmap_block`.
+  var object = Address.null
 
   init(
     pages: Int32, gfp: GFPFlags, node: NodeID, flags: VmallocFlags = [], alignShift: UInt8 = 12
