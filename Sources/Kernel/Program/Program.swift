@@ -121,6 +121,8 @@ package enum Op: BitwiseCopyable, Sendable {
   case free(FreeAPI, SlotRef, operation: Int16)
   /// Reads and writes the object, one access each `stride` bytes.
   case touch(SlotRef, stride: Int32, operation: Int16)
+  /// Asks where the object's byte at `offset` is in memory.
+  case translate(TranslateAPI, SlotRef, offset: UInt32, operation: Int16)
   /// `krealloc()` of the object in a slot, which stays there if it fails.
   case reallocate(Int32, SlotRef)
   case ksize(SlotRef, operation: Int16)
@@ -136,6 +138,8 @@ package enum Op: BitwiseCopyable, Sendable {
   case whenFull(SlotRef, otherwise: Int32)
   /// Goes on if the slot is empty, at `otherwise` if it holds an object or is being filled.
   case whenEmpty(SlotRef, otherwise: Int32)
+  /// Goes on if the slot holds a vmalloc address, at `otherwise` if not. Kernel: `is_vmalloc_addr()`.
+  case whenVmalloc(SlotRef, otherwise: Int32)
   case jump(Int32)
   /// Goes to one of several places, by weight.
   case choose(Int32)
@@ -183,13 +187,18 @@ struct Instruction: BitwiseCopyable {
 /// Which function frees.
 package enum FreeAPI: UInt8, BitwiseCopyable, Sendable {
   case kfree, kfreeSensitive, kfreeRCU, kfreeRCUMightSleep, kmemCacheFree, freePages, vfree, kvfree
-  case returnSheaf, vunmap, vmUnmapRAM
+  case returnSheaf, vunmap, vmUnmapRAM, vfreeAtomic
+}
+
+/// Which function says where an object is.
+package enum TranslateAPI: UInt8, BitwiseCopyable, Sendable {
+  case vmallocToPage, virtToPhys, virtToPage
 }
 
 /// One allocating call, as written in a scenario.
 package struct Allocation: BitwiseCopyable, Sendable {
   package enum API: UInt8, BitwiseCopyable, Sendable {
-    case kmalloc, krealloc, kmemCacheAlloc, allocPages, vmalloc, kvmalloc
+    case kmalloc, krealloc, kmemCacheAlloc, allocPages, vmalloc, kvmalloc, kvrealloc, vrealloc
     /// Mappings of the block of pages in the slot `size`.
     case vmap, vmMapRAM
     /// A prefilled sheaf of `size` objects; an object of the one in the slot `size`.

@@ -17,6 +17,10 @@ extension ProgramPath {
       let forgotten = world.program.index(of: slot, id)
       _ = world.program.take(forgotten, at: world.turn(of: cpu))
       world.program.notes[forgotten].freed = .null
+    case .whenVmalloc(let slot, let otherwise):
+      let asked = world.program.index(of: slot, id)
+      let address = world.program.address(in: asked, at: world.turn(of: cpu))
+      if !world.vmalloc.isVmalloc(address) { jump(id, to: otherwise, &world) }
     case .choose(let choice): jump(id, to: draw(Int(choice), id, &world), &world)
     case .repeatBegin(let depth, let count):
       world.program.activations[id].loops[Int(depth)] = count

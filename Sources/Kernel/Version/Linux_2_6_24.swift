@@ -29,6 +29,7 @@ extension KernelVersion {
       bulkUse: .none, flushCeiling: 0,
       quarterOfFewIsAll: false, bulkPagesMax: 100, nodesMax: 1, triesLargeOrders: false,
       hugeMappings: .none, freesTablesLater: false, purgesUsableBlocks: true,
-      blockBytes: 72, blockBitmaps: 2, kvmalloc: .kernelOnly),
+      blockBytes: 72, blockBitmaps: 2, honoursMask: false, servesAtomicTasks: false,
+      maskCheck: .none, hasVfreeAtomic: false, reallocation: .none, kvmalloc: .kernelOnly),
     scheduler: SchedulerRules(wakeUpPreempts: true))
 }

@@ -125,7 +125,9 @@ package enum AllocVmapArea: Path {
   private mutating func begin(
     _ call: ID<VmallocCall>, _ world: inout World, _ cpu: CPUID
   ) -> Step {
-    world.mightSleep(on: cpu, "vmalloc may sleep: allocate before taking the lock")
+    if world.maySleep(call) {
+      world.mightSleep(on: cpu, "vmalloc may sleep: allocate before taking the lock")
+    }
     let node = world.vmalloc.nodes.node(ofCPU: cpu.index)
     world.vmalloc.calls[call].poolNode = node
     let size = world.vmalloc.calls[call].areaSize
@@ -204,6 +206,9 @@ package enum AllocVmapArea: Path {
   ) -> Step {
     let record = world.vmalloc.calls[call]
     world.trace(.allocVmapArea, on: cpu, a: 0, b: record.areaSize, c: 1 << 63 | record.align)
+    guard world.maySleep(call) else {
+      return ask(.call(world.vmalloc.drop(record.area)), then: .failed)
+    }
     guard record.hasPurged else {
       world.vmalloc.calls[call].hasPurged = true
       world.vmalloc.statistics.overflows += 1
@@ -213,6 +218,13 @@ package enum AllocVmapArea: Path {
       world.warn("vmalloc_node_range for size \(record.areaSize) failed: no addresses", on: cpu)
     }
     return ask(.call(world.vmalloc.drop(record.area)), then: .failed)
+  }
+}
+
+extension World {
+  /// Whether a call sleeps where it has to: all do, before masks that may not block are served.
+  func maySleep(_ call: ID<VmallocCall>) -> Bool {
+    vmalloc.calls[call].gfp.allowsBlocking || !version.vmalloc.servesAtomicTasks
   }
 }
 

@@ -14,6 +14,9 @@ package struct VmallocFlags: OptionSet, BitwiseCopyable, Sendable, Hashable {
   package static let partialLastPage = VmallocFlags(rawValue: 1 << 1)
   /// No guard page at the end. Kernel: `VM_NO_GUARD`, and areas that have no `vm_struct`.
   package static let noGuard = VmallocFlags(rawValue: 1 << 2)
+  /// By a function that looks at the bits of its mask. Kernel: `__vmalloc()`, `vmalloc_huge_node()`
+  /// (mm/vmalloc.c, 6.19).
+  package static let checksMask = VmallocFlags(rawValue: 1 << 3)
 }
 
 /// One activation of `__vmalloc_node_range()` and those it calls: what does not fit a frame.
