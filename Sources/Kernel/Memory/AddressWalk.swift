@@ -6,7 +6,7 @@ import Simulation
 /// The linear map shows memory at one distance for ever, by pages of 2 MiB; vmalloc space is what
 /// the page table says at the moment. Anything else is nothing here.
 package struct AddressWalk: BitwiseCopyable, Equatable {
-  package enum Region: String, Sendable {
+  package enum Region: String, BitwiseCopyable, Sendable {
     case linearMap = "linear map"
     case vmalloc = "vmalloc space"
     case other = "neither linear map nor vmalloc space"
