@@ -48,11 +48,10 @@ extension Explainer {
     var table = Explanation.Table(["level", "index", "entry"])
     for level in stride(from: count, through: 1, by: -1) {
       let read = count - level + 1
-      guard read <= walk.tablesRead else { break }
       let shift = boot.architecture.pageShift + 9 * (level - 1)
       let entry =
         read < walk.tablesRead
-        ? "table" : walk.frame.isNone ? "nothing" : walk.leaf == .huge ? "2 MiB page" : "page"
+        ? "table" : read > walk.tablesRead || walk.frame.isNone ? "-" : walk.leaf == .huge ? "2 MiB page" : "page"
       table.rows.append([
         .text(Explainer.levelNames[level - 1 + (count == 4 && level == 4 ? 1 : 0)]),
         .number(Int(raw >> UInt64(shift)) & 511), .text(entry),
