@@ -68,7 +68,7 @@ import Testing
   func vrealloc() throws {
     let end = try run([
       "vrealloc: {object: a, size: 8KiB}", "vrealloc: {object: a, size: 64TiB}", "touch: a",
-      "vrealloc: {object: a, size: 0}", "vfree: a",
+      "vrealloc: {object: a, size: 0B}", "vfree: a",
       "is_vmalloc_addr: {object: a, then: [count: area]}", "vm_unmap_aliases",
     ])
     #expect(end.result.violations.isEmpty && end.mapped == 0 && end.lazy == 0)

@@ -50,13 +50,17 @@ import Testing
     let second = kvrealloc(&rig, first, 1024, was: 1000)
     #expect((second == first) == !isOld)
     let area = kvrealloc(&rig, second, 6 << 20, was: 1024)
-    #expect(rig.machine.world.vmalloc.isVmalloc(area))
+    #expect(isVmalloc(area, rig) == true)
     #expect(kvrealloc(&rig, area, 64, was: 6 << 20) == area)
     let grown = kvrealloc(&rig, area, 9 << 20, was: 6 << 20)
-    #expect(grown != area && rig.machine.world.vmalloc.isVmalloc(grown))
+    #expect(grown != area && isVmalloc(grown, rig) == true)
     _ = rig.calls([.kvfree(.start(grown))])
     #expect(rig.areas.isEmpty && rig.violations.isEmpty)
     #expect(rig.machine.world.vmalloc.reallocations.liveCount == 0)
+  }
+
+  private func isVmalloc(_ address: Address, _ rig: borrowing VmallocRig) -> Bool {
+    rig.machine.world.vmalloc.isVmalloc(address)
   }
 
   private func vrealloc(_ rig: inout VmallocRig, _ old: Address, _ bytes: UInt64) -> Address {

@@ -16,7 +16,8 @@ package enum AllocPagesSlowpath: Path {
   package static var name: PathName { .__alloc_pages_slowpath }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
-    case .start(let id), .slept(let id):
+    case .slept(let id): return ask(.call(.drainAllPages(.start)), then: .start(id))
+    case .start(let id):
       let context = world.pages.contexts[id]
       world.pages.contexts[id].flags = .slowPath(context.gfp, context.order)
       wakeAllKswapds(context, &world, cpu)
@@ -72,9 +73,12 @@ package enum AllocPagesSlowpath: Path {
 
 extension AllocPagesSlowpath {
   /// Ticks of ten seconds.
-  private static let ticksMax: Int16 = 2500
+  static let ticksMax: Int16 = 2500
 
-  /// Kernel: `__alloc_pages_may_oom()`, `out_of_memory()` (mm/oom_kill.c, 6.12).
+  /// What other CPUs have freed lies on their lists, which are drained each time.
+  ///
+  /// Kernel: `__alloc_pages_direct_reclaim()`, `__alloc_pages_may_oom()` (mm/page_alloc.c, 6.12),
+  /// `out_of_memory()` (mm/oom_kill.c, 6.12).
   private mutating func tryAgain(_ id: AllocID, _ world: inout World, _ cpu: CPUID) -> Step {
     if world.pages.contexts[id].ticks == 0 { world.counters.add(.would_reclaim) }
     world.pages.contexts[id].ticks += 1

@@ -21,7 +21,9 @@ package enum Vmalloc: Path {
   case pagesGot(ID<VmallocCall>)
   case counted(ID<VmallocCall>)
   case mapped(ID<VmallocCall>)
+  /// A tick was slept through, after a table could not be had.
   case mapAgain(ID<VmallocCall>)
+  case drained(ID<VmallocCall>)
   case undone(ID<VmallocCall>)
 
   package static var name: PathName { .__vmalloc_node_range }
@@ -58,10 +60,11 @@ package enum Vmalloc: Path {
         return undo(call, &world)
       }
       return ask(.call(.vmapPagesRange(.start(call))), then: .mapped(call))
-    case .mapAgain(let call):
+    case .mapAgain(let call): return ask(.call(.drainAllPages(.start)), then: .drained(call))
+    case .drained(let call):
       return ask(.call(.vmapPagesRange(.start(call))), then: .mapped(call))
     case .mapped(let call):
-      guard reply.bool || !world.mustNotFail(call) else {
+      guard reply.bool || !world.waits(call, on: cpu) else {
         return ask(.sleep(RCU.jiffy), then: .mapAgain(call))
       }
       guard reply.bool else {
@@ -125,7 +128,7 @@ package enum Vmalloc: Path {
   private mutating func areaFailed(
     _ call: ID<VmallocCall>, _ world: inout World, _ cpu: CPUID
   ) -> Step {
-    let isRetried = world.mustNotFail(call)
+    let isRetried = world.waits(call, on: cpu)
     warn(call, "vm_struct allocation failed" + (isRetried ? ". Retrying." : ""), &world, cpu)
     return isRetried ? ask(.sleep(RCU.jiffy), then: .areaAgain(call)) : retryOrEnd(call, &world)
   }
@@ -151,9 +154,21 @@ package enum Vmalloc: Path {
 
 extension World {
   /// Whether what fails is tried again: where the release knows __GFP_NOFAIL, and the task may sleep.
-  func mustNotFail(_ call: ID<VmallocCall>) -> Bool {
+  /// Linux does so for ever; here the run ends after ten seconds.
+  fileprivate mutating func waits(_ call: ID<VmallocCall>, on cpu: CPUID) -> Bool {
     let gfp = vmalloc.calls[call].gfp
-    return gfp.contains(.noFail) && gfp.allowsBlocking && version.vmalloc.honoursMask
+    guard gfp.contains(.noFail), gfp.allowsBlocking, version.vmalloc.honoursMask else {
+      return false
+    }
+    vmalloc.calls[call].ticks += 1
+    guard vmalloc.calls[call].ticks <= AllocPagesSlowpath.ticksMax else {
+      complain(
+        .deadlock, "__GFP_NOFAIL waited ten seconds for what vmalloc cannot have: Linux goes on",
+        on: cpu)
+      isStopped = true
+      return false
+    }
+    return true
   }
 
   /// A mask without the bits that the release takes from it. Kernel: `vmalloc_fix_flags()`.

@@ -34,6 +34,8 @@ package struct VmallocCall: BitwiseCopyable {
   var order = Order.zero
   /// Larger blocks are not tried any more. Kernel: `max_attempt_order` (6.19+).
   var orderMax = Order.max
+  /// Slept through for what must be had. Unit: ticks.
+  var ticks: Int16 = 0
   /// An overflow has been purged for once.
   var hasPurged = false
   var vm = VmStructID.none
