@@ -118,11 +118,12 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
   /// A purge of aliases takes back every block of vm_map_ram that is used up, not only those that
   /// are nearly full. Kernel: `purge_fragmented_blocks()` (mm/vmalloc.c; 6.1, 6.6).
   package var purgesUsableBlocks: Bool
-  /// The record of a block of vm_map_ram, and how many bitmaps with a bit for each page of the block
-  /// follow: of what is handed out and what waits for a flush to 3.11, of the second to 4.0, of the
-  /// first from 6.3 on; a CPU's number came with 6.10. Unit: bytes; bitmaps. Kernel: `struct
-  /// vmap_block` (mm/vmalloc.c; 2.6.28, 2.6.34, 3.10, 3.13, 4.19, 6.1, 6.4, 6.12).
+  /// The record of a block of vm_map_ram, without bitmaps; a CPU's number came with 6.10. Unit:
+  /// bytes. Kernel: `struct vmap_block` (mm/vmalloc.c; 2.6.28, 3.10, 3.13, 4.19, 6.1, 6.4, 6.12).
   package var blockBytes: Int
+  /// Its bitmaps, with a bit for each page of the block: of what is handed out and of what waits for
+  /// a flush to 3.11, of the second to 4.0, of the first from 6.3 on. Unit: bitmaps. Kernel: `struct
+  /// vmap_block` (mm/vmalloc.c; 2.6.28, 3.10, 3.13, 4.19, 6.1, 6.4).
   package var blockBitmaps: Int
   /// __GFP_NOFAIL is honoured: what fails is tried again a tick later; and tables are made within
   /// what the caller's mask allows (GFP_NOFS, GFP_NOIO). Kernel: `__vmalloc_node_range()`,

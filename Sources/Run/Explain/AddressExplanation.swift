@@ -50,8 +50,13 @@ extension Explainer {
       let read = count - level + 1
       let shift = boot.architecture.pageShift + 9 * (level - 1)
       let entry =
-        read < walk.tablesRead
-        ? "table" : read > walk.tablesRead || walk.frame.isNone ? "-" : walk.leaf == .huge ? "2 MiB page" : "page"
+        if read < walk.tablesRead {
+          "table"
+        } else if read > walk.tablesRead || walk.frame.isNone {
+          "-"
+        } else {
+          walk.leaf == .huge ? "2 MiB page" : "page"
+        }
       table.rows.append([
         .text(Explainer.levelNames[level - 1 + (count == 4 && level == 4 ? 1 : 0)]),
         .number(Int(raw >> UInt64(shift)) & 511), .text(entry),
