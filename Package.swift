@@ -42,7 +42,9 @@ let package = Package(
     module("Topology"),
     module("HostTopology", uses: ["Topology", "CHwloc", "CNuma"]),
     module("Timeline", uses: ["Simulation"]),
-    module("Hardware", uses: ["Simulation", "Topology"], resources: [.embedInCode("Costs/Files")]),
+    module(
+      "Hardware", uses: ["Simulation", "Topology"],
+      resources: [.embedInCode("Costs/Files"), .embedInCode("CPUs/Files")]),
     module("Kernel", uses: ["Hardware", "Simulation", "Topology"]),
     module("Run", uses: ["Kernel", "Hardware", "Simulation", "Topology"]),
     module(

@@ -12,7 +12,8 @@ extension RunResult {
     let boot = plan.boot
     self.init(
       name: plan.name, title: plan.title, seed: plan.settings.seed, kernel: boot.version.name,
-      costs: boot.costs.name, machine: MachineSummary(boot.machine),
+      costs: boot.costs.name, architecture: boot.architecture.name.text,
+      cpuModel: boot.cpu.name, machine: MachineSummary(boot.machine),
       timeNs: measured.picoseconds / 1000, warmupNs: machine.measuredFrom.picoseconds / 1000,
       events: 0, wallS: wallS, eventsPerS: 0,
       fingerprint: hexadecimal(machine.fingerprint), ended: ended,
@@ -109,6 +110,7 @@ extension RunResult {
       ipisReceived: machine.world.counters[.ipisReceived],
       flushAll: machine.world.vmalloc.statistics.flushAllCPUs,
       flushOne: machine.world.counters[.nr_tlb_local_flush_one],
+      broadcasts: machine.world.vmalloc.statistics.broadcastOperations,
       waitNs: TLB.Wait(mean: mean, max: shootdowns.most.nanoseconds),
       slowestCpu: shootdowns.slowest)
   }

@@ -100,7 +100,8 @@ extension RunResult {
 
   /// Every zone with pages, in the order of nodes and addresses.
   static func zones(of machine: borrowing Machine, _ hasDetails: Bool) -> [Zone] {
-    (0..<machine.world.pages.zones.count).map { number in
+    let kinds = ZoneKind.all(of: machine.world.architecture)
+    return (0..<machine.world.pages.zones.count).map { number in
       let zone = machine.world.pages.zones[number]
       let marks = zone.marks
       return Zone(
@@ -110,7 +111,7 @@ extension RunResult {
         freeByOrder: (0...Order.max.index).map { zone.area.blockCount(Order($0)) },
         watermarks: Zone.Watermarks(
           min: marks.min, low: marks.low, high: marks.high, promo: marks.promo),
-        boost: zone.boost, protection: ZoneKind.allCases.map { zone.reserve[Int($0.rawValue)] },
+        boost: zone.boost, protection: kinds.map { zone.reserve[Int($0.rawValue)] },
         pagesets: hasDetails ? pagesets(of: machine, zone: number) : [])
     }
   }

@@ -9,6 +9,9 @@ package struct RunResult: Encodable, Sendable {
   package var seed: UInt64
   package var kernel: String
   package var costs: String
+  /// What the kernel is built for, and the kind of core.
+  package var architecture = "x86-64"
+  package var cpuModel = "cascade-lake"
   package var machine: MachineSummary
   package var timeNs: UInt64
   package var warmupNs: UInt64
@@ -184,6 +187,8 @@ package struct RunResult: Encodable, Sendable {
     package var ipisReceived: UInt64
     package var flushAll: UInt64
     package var flushOne: UInt64
+    /// Instructions that told all CPUs at once, where the hardware can: no interrupts.
+    package var broadcasts: UInt64 = 0
     package struct Wait: Encodable, Sendable {
       package var mean: Double
       package var max: Double

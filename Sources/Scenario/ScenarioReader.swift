@@ -44,8 +44,12 @@ struct ScenarioReader {
     let machines = MachineReader(
       reading: reading, folder: folder, describe: describe, readFile: readFile)
     let machine = machines.machine(tree["machine"], isOverridden: overrides.machine != nil)
-    let kernel = machines.kernel(tree["kernel"])
-    let costs = machines.costs(tree["costs"], isOverridden: overrides.costs != nil)
+    let cpu = machines.cpu(tree["machine"])
+    let kernel = machines.kernel(tree["kernel"], for: cpu)
+    let costs = machines.costs(
+      tree["costs"], isOverridden: overrides.costs != nil,
+      standard: kernel?.1.architecture.isARM == true ? "generic-arm" : "generic-x86")
+    if let machine, let kernel { machines.checkMemory(machine, kernel.1, tree["machine"]) }
     let title = tree["title"].flatMap { reading.text($0, "title") } ?? name
     let description = tree["description"].flatMap { reading.text($0, "description") } ?? ""
     let builder = ProgramBuilder(reading, machine)
@@ -61,7 +65,8 @@ struct ScenarioReader {
     guard let machine, let kernel, let costs, let settings, findings.isEmpty else { return nil }
     builder.program.title = title
     let boot = Boot(
-      machine: machine, version: kernel.0, costs: costs, config: kernel.1, seed: settings.seed)
+      machine: machine, version: kernel.0, cpu: cpu, costs: costs, config: kernel.1,
+      seed: settings.seed)
     let notes =
       machine.defaultsUsed + unused.map { "The parameter `\($0)` is not used." }
     let plan = RunPlan(

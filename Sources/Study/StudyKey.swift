@@ -22,7 +22,7 @@ package struct StudyKey: Sendable, Hashable {
     // The seed is each run's own: a repeat and a run that begins with its seed are the same run.
     plan.settings.seed = 0
     plan.boot = Boot(
-      machine: plan.boot.machine, version: plan.boot.version, architecture: plan.boot.architecture,
+      machine: plan.boot.machine, version: plan.boot.version, cpu: plan.boot.cpu,
       costs: plan.boot.costs, config: plan.boot.config, seed: 0)
     var hash = Hash()
     hash.add(text: build)

@@ -34,6 +34,15 @@ struct ExplainCommand: ParsableCommand {
       valueName: "n"))
   var cpus: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "x86-64, x86-32, arm64 or arm32: what the kernel is built for.", valueName: "a"))
+  var architecture: String?
+
+  @Option(
+    help: ArgumentHelp("Bits of a virtual address: 48 or 57, on arm64 39 or 48.", valueName: "n"))
+  var vaBits: Int?
+
   @Option(help: "text or json.")
   var format = OutputFormat.text
 
@@ -123,7 +132,32 @@ struct ExplainCommand: ParsableCommand {
     } catch {
       throw Console.failure("the bundled cost file is damaged: \(error)", .internalError)
     }
-    return Explainer(Boot(machine: description, version: version, costs: costs))
+    let config = try config(version)
+    return Explainer(
+      Boot(machine: description, version: version, costs: costs, config: config))
+  }
+}
+
+extension ExplainCommand {
+  /// The standard configuration, for the architecture asked for.
+  private func config(_ version: KernelVersion) throws -> KernelConfig {
+    var config = KernelConfig()
+    if let architecture {
+      guard let name = Architecture.Name(text: architecture) else {
+        let names = Architecture.Name.allCases.map(\.text).joined(separator: ", ")
+        throw Console.failure(
+          "there is no architecture `\(architecture)`", hint: "there is: \(names)", .usage)
+      }
+      config.architecture = name
+    }
+    config.addressBits = vaBits
+    guard Architecture(config.architecture, bits: vaBits, in: version, memory: 0) != nil else {
+      let name = config.architecture
+      throw Console.failure(
+        "Linux \(version.name) has no such kernel for \(name.text)",
+        hint: "\(name.text) has these bits: \(Architecture.firstRelease(of: name))", .usage)
+    }
+    return config
   }
 }
 

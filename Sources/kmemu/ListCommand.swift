@@ -7,14 +7,14 @@ import Scenario
 /// `kmemu list`: what can be named elsewhere.
 struct ListCommand: ParsableCommand {
   enum What: String, ExpressibleByArgument, CaseIterable {
-    case scenarios, kernels, costs, counters, events
+    case scenarios, kernels, costs, cpus, counters, events
   }
 
   static let configuration = CommandConfiguration(
     commandName: "list",
-    abstract: "List bundled scenarios, kernels, cost files, counters or trace events.")
+    abstract: "List bundled scenarios, kernels, cost files, cores, counters or trace events.")
 
-  @Argument(help: "scenarios, kernels, costs, counters or events.")
+  @Argument(help: "scenarios, kernels, costs, cpus, counters or events.")
   var what: What
 
   @Option(help: "text or json.")
@@ -54,6 +54,7 @@ struct ListCommand: ParsableCommand {
         Entry(name: $0.name, title: $0.slab.kinds.names.joined(separator: ", "))
       }
     case .costs: CostFile.bundled.map { Entry(name: $0.name, title: heading(of: $0.text)) }
+    case .cpus: CPUFile.bundled.map { Entry(name: $0.name, title: heading(of: $0.text)) }
     case .counters: VMStat.allCases.map { Entry(name: $0.text, title: $0.title) }
     case .events:
       TraceEvent.allCases.map { event in
@@ -64,7 +65,7 @@ struct ListCommand: ParsableCommand {
     }
   }
 
-  /// The comment that a cost file begins with.
+  /// The comment that a cost file or a core's file begins with.
   private static func heading(of text: String) -> String {
     guard let line = text.split(separator: "\n").first, line.hasPrefix("#") else { return "" }
     return String(line.drop { $0 == "#" || $0 == " " })

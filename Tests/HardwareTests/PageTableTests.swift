@@ -4,11 +4,9 @@ import Testing
 @testable import Hardware
 
 private func empty() -> PageTable {
-  let x86 = Architecture.x86_64
-  return PageTable(
-    levels: x86.tableLevels, pageShift: x86.pageShift, boot: x86.vmallocStart..<x86.vmallocEnd)
+  PageTable(levels: 4, pageShift: 12, boot: start..<Address(0xffff_e900_0000_0000))
 }
-private let start = Architecture.x86_64.vmallocStart
+private let start = Address(0xffff_c900_0000_0000)
 private let pageSize = 4096
 private let huge = 2 << 20
 

@@ -3,10 +3,10 @@ import Testing
 
 @testable import Hardware
 
-private let base = Architecture.x86_64.vmallocStart
+private let base = Address(0xffff_c900_0000_0000)
 private let pageSize = 4096
 private func machine(cpus: Int = 2) -> TLBs {
-  TLBs(cpuCount: cpus, pageShift: 12, geometry: .skylake)
+  TLBs(cpuCount: cpus, pageShift: 12, geometry: try! CPUFile.named("skylake").tlb)
 }
 
 /// `#expect` for calls on values that cannot be copied, which the macro would take apart.
@@ -101,8 +101,8 @@ extension TLBs {
   /// Goal: after a change of the page table, and no flush, a CPU still sees the old frame.
   @Test func aStaleEntryCanBeSeen() {
     var tlbs = machine()
-    let x86 = Architecture.x86_64
-    var table = PageTable(levels: 4, pageShift: 12, boot: x86.vmallocStart..<x86.vmallocEnd)
+    var table = PageTable(
+      levels: 4, pageShift: 12, boot: base..<Address(0xffff_e900_0000_0000))
     _ = table.map(base, to: PFN(0), .page)
     _ = tlbs.access(0, on: 0)
     _ = table.clear(base)
@@ -134,5 +134,26 @@ extension TLBs {
       }
     }
     try tlbs.checkInvariants()
+  }
+
+  @Test("a range is forgotten page by page, or by one look at all, with the same end")
+  func ranges() {
+    for pages in [1, 64, 65, 300, 5000] {
+      var tlbs = machine()
+      for page in 0..<400 { _ = tlbs.access(page, on: 0) }
+      tlbs.flushRange(base + 50 * pageSize, pages: pages, on: 0)
+      for page in 0..<400 {
+        let isGone = page >= 50 && page < 50 + pages
+        expect(tlbs.remembers(base + page * pageSize, .page, on: 0), !isGone, "\(pages), \(page)")
+      }
+    }
+  }
+
+  @Test func aSharedFirstLevelHoldsBothSizes() throws {
+    var tlbs = TLBs(cpuCount: 1, pageShift: 12, geometry: try CPUFile.named("zen4").tlb)
+    for page in 0..<72 { _ = tlbs.fill(base + page * pageSize, .page, PFN(page), levels: 4, on: 0) }
+    expect(tlbs.look(up: base, .page, on: 0).found, .l1)
+    _ = tlbs.fill(base + (2 << 20), .huge, PFN(512), levels: 3, on: 0)
+    expect(tlbs.look(up: base + pageSize, .page, on: 0).found, .l2, "the large page took its place")
   }
 }

@@ -5,6 +5,7 @@ public enum CostFile {
   /// The cost files that come with the program, by name.
   public static let bundled: [(name: String, text: String)] = [
     ("generic-x86", PackageResources.generic_x86_costs),
+    ("generic-arm", PackageResources.generic_arm_costs),
     ("xeon-8375c", PackageResources.xeon_8375c_costs),
     ("epyc-7r13", PackageResources.epyc_7r13_costs),
   ].map { ($0.0, String(decoding: $0.1, as: UTF8.self)) }

@@ -18,8 +18,11 @@
   // Page allocator.
   case pcpListOp, buddyStep, watermarkCheck, clearPage, zeroLine
   // vmalloc, page tables, TLB.
-  case treeStep, listEdit, pteWrite, pteClear, tablePage
+  case treeStep, listEdit, pteWrite, pteClear, tablePage, vmapLine
   case invlpg, tlbFlushAll, tlbMissWalkStep, tlbHit, memoryAccess
+  // PTI's second copy of a page; CR4.PGE off and on; AMD's broadcast and the wait for it; Arm's, the
+  // wait, and what each CPU that must answer adds to it; an entry written and waited for.
+  case invpcidOne, cr4Toggle, invlpgb, tlbsync, tlbi, tlbiSync, tlbiSyncCpu, pteWriteBarrier
   // Interrupts, cross-CPU calls, scheduling.
   case callQueued, callFunctionEntry, softirqEntry, workQueueOp, wakeUp
   // Ticks and RCU.

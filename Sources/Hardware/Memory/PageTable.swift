@@ -1,6 +1,7 @@
 import Simulation
 
 /// The kernel's page table: real levels of 512 entries, whose tables are made when first needed.
+/// The root of arm32 has 2,048, each for 2 MiB.
 ///
 /// It knows no allocator, lock or time. A caller asks which table is missing, allocates its page,
 /// and hangs it in; two that race for one table see it, since the second `install` is refused.
@@ -33,6 +34,8 @@ package struct PageTable: ~Copyable {
   }
   static let entriesPerTable = 512
   private static let bitsPerLevel = 9
+  /// Of the root, which lies where tables of 512 entries would be 0 to `rootEntries / 512 - 1`.
+  private let rootEntries: Int
 
   /// Levels from the root (the highest) to 1, which holds 4 KiB leaves.
   package let levels: Int
@@ -57,17 +60,19 @@ package struct PageTable: ~Copyable {
   ///
   /// - Parameter boot: where the tables just below the root exist from the start. They cost no
   ///   memory here before they are used. Kernel: `preallocate_vmalloc_pages()` (x86, 5.8+).
-  package init(levels: Int, pageShift: Int, boot: Range<Address>) {
-    (self.levels, self.pageShift) = (levels, pageShift)
+  package init(
+    levels: Int, pageShift: Int, boot: Range<Address>, rootEntries: Int = 512
+  ) {
+    (self.levels, self.pageShift, self.rootEntries) = (levels, pageShift, rootEntries)
     (bootStart, bootEnd) = (boot.lowerBound, boot.upperBound)
-    entries = Buffer(PageTable.entriesPerTable, 0)
-    frames = Buffer(1, .none)
+    entries = Buffer(rootEntries, 0)
+    frames = Buffer(rootEntries / PageTable.entriesPerTable, .none)
     (tableCount, mappedPages, mappedHugePages) = (1, 0, 0)
-    (tablesMade, firstUnused) = (1, 0)
+    (tablesMade, firstUnused) = (rootEntries / PageTable.entriesPerTable, 0)
   }
 
   private init(cloning other: borrowing PageTable) {
-    (levels, pageShift) = (other.levels, other.pageShift)
+    (levels, pageShift, rootEntries) = (other.levels, other.pageShift, other.rootEntries)
     (bootStart, bootEnd) = (other.bootStart, other.bootEnd)
     entries = other.entries.clone()
     frames = other.frames.clone()
@@ -257,7 +262,8 @@ package struct PageTable: ~Copyable {
 
   private func index(_ level: Int, _ address: Address) -> Int {
     let shift = UInt64(pageShift + PageTable.bitsPerLevel * (level - 1))
-    return Int(truncatingIfNeeded: address.raw &>> shift) & (PageTable.entriesPerTable - 1)
+    let count = level == levels ? rootEntries : PageTable.entriesPerTable
+    return Int(truncatingIfNeeded: address.raw &>> shift) & (count - 1)
   }
 
   private func slot(_ table: Int, _ level: Int, _ address: Address) -> Int {
@@ -281,7 +287,7 @@ package struct PageTable: ~Copyable {
   private func visit(
     _ table: Int, _ level: Int, _ found: inout Found
   ) throws(BrokenInvariant) {
-    for index in 0..<PageTable.entriesPerTable {
+    for index in 0..<(level == levels ? rootEntries : PageTable.entriesPerTable) {
       let entry = entries[table * PageTable.entriesPerTable + index]
       if entry > 0, level == 1 { found.pages += 1 }
       if entry > 0, level == 2 { found.hugePages += 1 }

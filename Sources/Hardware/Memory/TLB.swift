@@ -63,7 +63,7 @@ package struct TLBs: ~Copyable {
   ) -> (found: Found, frame: PFN) {
     let generation = units[cpu].generation
     guard let base = base(of: cpu) else { return (.nowhere, .none) }
-    let first: Part = size == .page ? .l1Small : .l1Huge
+    let first = firstLevel(size)
     let (number, tag) = name(address, size)
     if let frame = promote(first, base, number, tag, generation) { return (.l1, frame) }
     guard let frame = promote(.l2, base, number, tag, generation) else { return (.nowhere, .none) }
@@ -82,7 +82,7 @@ package struct TLBs: ~Copyable {
     let (number, tag) = name(address, size)
     let entry = Entry(tag: tag, frame: frame, generation: generation)
     insert(.l2, base, number, entry)
-    insert(size == .page ? .l1Small : .l1Huge, base, number, entry)
+    insert(firstLevel(size), base, number, entry)
     let above = number >> 9
     let walkTag = above << 1 | tag & 1
     let walkGeneration = units[cpu].walkGeneration
@@ -107,11 +107,39 @@ package struct TLBs: ~Copyable {
     guard let base = base(of: cpu) else { return }
     for size in [PageTable.LeafSize.page, .huge] {
       let (number, tag) = name(address, size)
-      for part in [size == .page ? Part.l1Small : .l1Huge, .l2] {
+      for part in [firstLevel(size), .l2] {
         let start = base + offset(part) + set(part, number)
         for place in start..<start + level(part).ways where entries[place].tag == tag {
           entries[place].generation = 0
         }
+      }
+    }
+  }
+
+  /// Forgets a range of pages: one by one, or by a look at every entry where that is less.
+  package mutating func flushRange(_ address: Address, pages: Int, on cpu: Int) {
+    flushWalks(cpu)
+    guard let base = base(of: cpu) else { return }
+    guard pages > 64 else {
+      for page in 0..<pages { flushOne(address + (page << pageShift), on: cpu) }
+      return
+    }
+    let (first, last) = (address.raw, (address + (pages << pageShift)).raw - 1)
+    for place in base..<base + offset(.walkCache) where entries[place].generation != 0 {
+      let shift = UInt64(entries[place].tag & 1 == 0 ? pageShift : pageShift + 9)
+      let start = (entries[place].tag >> 1) << shift
+      let end = start | ((1 << shift) - 1)
+      if start <= last, end >= first { entries[place].generation = 0 }
+    }
+  }
+
+  /// Has every CPU that remembers anything forget a range, or everything: hardware that broadcasts.
+  package mutating func flushEverywhere(_ address: Address, pages: Int, everything: Bool) {
+    for cpu in 0..<units.count where units[cpu].slot >= 0 {
+      if everything {
+        flushAll(on: cpu)
+      } else {
+        flushRange(address, pages: pages, on: cpu)
       }
     }
   }
@@ -121,7 +149,7 @@ package struct TLBs: ~Copyable {
     guard let base = base(of: cpu) else { return false }
     let (number, tag) = name(address, size)
     let start = base + offset(.l2) + set(.l2, number)
-    let first: Part = size == .page ? .l1Small : .l1Huge
+    let first = firstLevel(size)
     let firstStart = base + offset(first) + set(first, number)
     let generation = units[cpu].generation
     func has(_ place: Int) -> Bool {
@@ -172,10 +200,15 @@ package struct TLBs: ~Copyable {
     return (number, number &<< 1 | (size == .page ? 0 : 1))
   }
 
+  /// Where pages of `size` are looked up first.
+  private func firstLevel(_ size: PageTable.LeafSize) -> Part {
+    size == .huge && geometry.l1Huge != nil ? .l1Huge : .l1Small
+  }
+
   private func level(_ part: Part) -> TLBGeometry.Level {
     switch part {
     case .l1Small: geometry.l1Small
-    case .l1Huge: geometry.l1Huge
+    case .l1Huge: geometry.l1Huge ?? .none
     case .l2: geometry.l2
     case .walkCache: geometry.walkCache
     }
@@ -185,8 +218,8 @@ package struct TLBs: ~Copyable {
     switch part {
     case .l1Small: 0
     case .l1Huge: geometry.l1Small.entries
-    case .l2: geometry.l1Small.entries + geometry.l1Huge.entries
-    case .walkCache: geometry.l1Small.entries + geometry.l1Huge.entries + geometry.l2.entries
+    case .l2: geometry.l1Small.entries + level(.l1Huge).entries
+    case .walkCache: offset(.l2) + geometry.l2.entries
     }
   }
 
@@ -215,6 +248,7 @@ package struct TLBs: ~Copyable {
 
   /// Puts an entry first in its set; a dead one makes room, or else the least recently used.
   private mutating func insert(_ part: Part, _ base: Int, _ number: UInt64, _ entry: Entry) {
+    guard level(part).ways > 0 else { return }
     let start = base + offset(part) + set(part, number)
     let last = start + level(part).ways - 1
     var (place, dead) = (start, last)

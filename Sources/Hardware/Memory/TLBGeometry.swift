@@ -1,39 +1,33 @@
 /// How many translations a CPU remembers, and in how many places each may lie.
 ///
-/// Source: vendor manuals by way of the table of TLB sizes by core in docs/COSTS.md.
-package struct TLBGeometry: BitwiseCopyable, Sendable {
+/// Source: the files of `CPUs/Files`, each line with its own.
+package struct TLBGeometry: BitwiseCopyable, Sendable, Equatable {
   /// One array of translations: `sets` (a power of two) rows of `ways`.
-  package struct Level: BitwiseCopyable, Sendable {
+  package struct Level: BitwiseCopyable, Sendable, Equatable {
     package let sets: Int
     package let ways: Int
     package var entries: Int { sets * ways }
 
-    /// - Precondition: `entries / ways` is a power of two.
-    package init(entries: Int, ways: Int) {
+    /// Returns: nil where `entries / ways` is no power of two, or the array larger than any there is.
+    package init?(checking entries: Int, ways: Int) {
+      guard ways > 0, entries > 0, entries <= 1 << 16, entries % ways == 0 else { return nil }
       (sets, self.ways) = (entries / ways, ways)
-      precondition(sets > 0 && sets & (sets - 1) == 0 && sets * ways == entries)
+      guard sets & (sets - 1) == 0 else { return nil }
     }
+    private init(sets: Int, ways: Int) { (self.sets, self.ways) = (sets, ways) }
+    /// An array that remembers nothing.
+    package static let none = Level(sets: 1, ways: 0)
   }
-  /// The first level for 4 KiB pages and that for 2 MiB pages.
+  /// The first level for 4 KiB pages and that for 2 MiB pages; none: both share the first.
   package var l1Small: Level
-  package var l1Huge: Level
+  package var l1Huge: Level?
   /// The second level, which both sizes share.
   package var l2: Level
   /// Pointers to tables of the lowest level, which shorten a walk to one read.
   package var walkCache: Level
 
-  package init(l1Small: Level, l1Huge: Level, l2: Level, walkCache: Level) {
+  package init(l1Small: Level, l1Huge: Level?, l2: Level, walkCache: Level) {
     (self.l1Small, self.l1Huge) = (l1Small, l1Huge)
     (self.l2, self.walkCache) = (l2, walkCache)
   }
-
-  /// Skylake and Cascade Lake: 64 and 32 in the first level, 1,536 in the second.
-  package static let skylake = TLBGeometry(
-    l1Small: Level(entries: 64, ways: 4), l1Huge: Level(entries: 32, ways: 4),
-    l2: Level(entries: 1536, ways: 12), walkCache: Level(entries: 32, ways: 4))
-
-  /// Zen 3: one fully associative first level (halved here between the sizes), 2,048 in the second.
-  package static let zen3 = TLBGeometry(
-    l1Small: Level(entries: 32, ways: 32), l1Huge: Level(entries: 32, ways: 32),
-    l2: Level(entries: 2048, ways: 16), walkCache: Level(entries: 64, ways: 64))
 }

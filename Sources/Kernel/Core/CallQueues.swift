@@ -7,11 +7,11 @@ package typealias CallID = ID<CallSingleData>
 ///
 /// To add one: a case and its frame in `frame`.
 package enum CallFunction: BitwiseCopyable, Equatable {
-  /// Does nothing; for tests of the calls themselves.
+  /// Does nothing but answer: a barrier, and tests of the calls themselves.
   case nothing
   /// Every TLB entry, and those of a few pages.
   case flushTLBAll
-  case flushTLBRange(Address, pages: UInt8)
+  case flushTLBRange(Address, pages: UInt32)
   /// SLAB's array of a cache.
   case drainArray(cache: UInt16)
   /// Slabs of the CPU, on CPUs that have any. To 5.14.

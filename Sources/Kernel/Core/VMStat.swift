@@ -6,7 +6,8 @@ package enum VMStat: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case ipisSent, ipisReceived, deviceInterrupts, softirqs, ksoftirqdWakeups
   case contextSwitches, workItems
   // Page allocator, as /proc/vmstat spells them; by kind of zone, in the order of `ZoneKind`.
-  case pgalloc_dma, pgalloc_dma32, pgalloc_normal, pgalloc_movable, pgfree
+  case pgalloc_dma, pgalloc_dma32, pgalloc_normal, pgalloc_high, pgalloc_movable,
+    pgfree
   case numa_hit, numa_miss, numa_foreign, numa_local, numa_other
   // Not in vmstat: wake-ups of kswapd, failed allocations, and those for which Linux would have
   // reclaimed memory or killed a task first.
@@ -35,6 +36,7 @@ package enum VMStat: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     case .pgalloc_dma: "pages allocated from ZONE_DMA"
     case .pgalloc_dma32: "pages allocated from ZONE_DMA32"
     case .pgalloc_normal: "pages allocated from ZONE_NORMAL"
+    case .pgalloc_high: "pages allocated from ZONE_HIGHMEM"
     case .pgalloc_movable: "pages allocated from ZONE_MOVABLE"
     case .pgfree: "pages freed"
     case .numa_hit: "blocks allocated on the node that was preferred"

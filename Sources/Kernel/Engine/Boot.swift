@@ -2,26 +2,48 @@ import Hardware
 import Topology
 
 /// What a machine boots with: all that its subsystems derive their sizes and limits from.
+///
+/// The release must have a kernel for the configuration's architecture: who reads it from a user asks
+/// `Architecture.init` before.
 package struct Boot: Sendable {
   package let machine: MachineDescription
   package let version: KernelVersion
   package let architecture: Architecture
+  package let cpu: CPUModel
   package let costs: Costs
   package let config: KernelConfig
   package let seed: UInt64
 
   package init(
-    machine: MachineDescription, version: KernelVersion = .standard,
-    architecture: Architecture = .x86_64, costs: Costs, config: KernelConfig = KernelConfig(),
-    seed: UInt64 = 1
+    machine: MachineDescription, version: KernelVersion = .standard, cpu: CPUModel? = nil,
+    costs: Costs, config: KernelConfig = KernelConfig(), seed: UInt64 = 1
   ) {
-    var architecture = architecture
+    guard let cpu = cpu ?? CPUModel.standard(for: config.architecture),
+      var architecture = Architecture(
+        config.architecture, bits: config.addressBits, in: version, memory: machine.memoryBytes)
+    else {
+      preconditionFailure("Linux \(version.name) has no \(config.architecture.text) like that")
+    }
+    self.cpu = cpu
     if let least = config.kmallocMinAlign { architecture.kmallocMin = least }
     (self.machine, self.version, self.architecture) = (machine, version, architecture)
     (self.costs, self.config, self.seed) = (costs, config, seed)
   }
 
+  /// The smallest kmalloc class of a configuration. Unit: bytes.
+  package static func kmallocMin(_ version: KernelVersion, _ config: KernelConfig) -> Int {
+    let architecture = Architecture(
+      config.architecture, bits: config.addressBits, in: version, memory: 0)
+    return config.kmallocMinAlign ?? architecture?.kmallocMin ?? 8
+  }
+
   package var cpuCount: Int { machine.cpus.count }
+  /// Whether processes' page tables lack the kernel. Kernel: `pti_check_boottime_disable()`
+  /// (arch/x86/mm/pti.c, 4.15).
+  package var hasPTI: Bool {
+    KernelNumber(version.name)! >= KernelNumber("4.15")! && !architecture.name.isARM
+      && config.pti ?? cpu.needsPTI
+  }
   package var nodeCount: Int { machine.nodes.count }
 }
 
@@ -29,6 +51,13 @@ package struct Boot: Sendable {
 package struct KernelConfig: Sendable, Equatable {
   /// CONFIG_SLUB, CONFIG_SLAB or CONFIG_SLOB: one that the release has.
   package var slab = SlabKind.slub
+  /// What the kernel was built for.
+  package var architecture = Architecture.Name.x86_64
+  /// Bits of a virtual address, where the architecture lets one choose; nil: 48. Kernel:
+  /// `CONFIG_ARM64_VA_BITS`, `CONFIG_X86_5LEVEL` on a machine that has 5 levels.
+  package var addressBits: Int?
+  /// `pti=`: page tables of processes without the kernel; nil: where the CPU needs it. From 4.15.
+  package var pti: Bool?
   /// CONFIG_NR_CPUS: CPUs that the kernel was built for, as distributions do. More than there are.
   package var possibleCPUs = 8192
   /// `transparent_hugepage=`: khugepaged raises min_free_kbytes.

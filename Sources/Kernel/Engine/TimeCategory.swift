@@ -53,8 +53,12 @@ extension Work {
       .slubDebugTrack, .slobWalkStep:
       .slab
     case .pcpListOp, .buddyStep, .watermarkCheck, .clearPage, .zeroLine: .pageAllocator
-    case .treeStep, .listEdit, .pteWrite, .pteClear, .tablePage: .vmalloc
-    case .invlpg, .tlbFlushAll, .tlbMissWalkStep: .tlb
+    case .treeStep, .listEdit, .pteWrite, .pteClear, .tablePage, .vmapLine,
+      .pteWriteBarrier:
+      .vmalloc
+    case .invlpg, .tlbFlushAll, .tlbMissWalkStep, .invpcidOne, .cr4Toggle, .invlpgb, .tlbsync,
+      .tlbi, .tlbiSync, .tlbiSyncCpu:
+      .tlb
     case .tlbHit, .memoryAccess: .workload
     case .callQueued, .callFunctionEntry, .timerTick: .interrupt
     case .softirqEntry, .rcuCore: .softirq

@@ -7,6 +7,9 @@ package struct World: ~Copyable {
   package let layout: Layout
   package let version: KernelVersion
   package let architecture: Architecture
+  package let cpuModel: CPUModel
+  /// Kernel addresses are remembered twice, with and without a process's.
+  let hasPTI: Bool
   package let config: KernelConfig
   /// The time at which the running step happens.
   package internal(set) var now: Instant
@@ -41,6 +44,7 @@ package struct World: ~Copyable {
   package init(_ boot: borrowing Boot, runsAhead: Bool = true) {
     layout = Layout(boot.machine, costs: boot.costs)
     (version, architecture, config) = (boot.version, boot.architecture, boot.config)
+    (cpuModel, hasPTI) = (boot.cpu, boot.hasPTI)
     (now, queueTime) = (.zero, .zero)
     cpus = Buffer(boot.cpuCount, CPU())
     locks = Locks(contextCount: boot.cpuCount * CPU.contextsMax)
@@ -53,7 +57,7 @@ package struct World: ~Copyable {
     kfreeRCU = KfreeRCU(cpuCount: boot.cpuCount, boot.version.slab)
     counters = Counters()
     tlbs = TLBs(
-      cpuCount: boot.cpuCount, pageShift: boot.architecture.pageShift, geometry: .skylake)
+      cpuCount: boot.cpuCount, pageShift: boot.architecture.pageShift, geometry: boot.cpu.tlb)
     program = ProgramState(cpuCount: boot.cpuCount)
     shootdowns = ShootdownStatistics()
     probe = Probe()
@@ -72,6 +76,7 @@ package struct World: ~Copyable {
   private init(cloning other: borrowing World) {
     layout = other.layout.clone()
     (version, architecture, config) = (other.version, other.architecture, other.config)
+    (cpuModel, hasPTI) = (other.cpuModel, other.hasPTI)
     (now, queueTime) = (other.now, other.queueTime)
     cpus = other.cpus.clone()
     locks = other.locks.clone()

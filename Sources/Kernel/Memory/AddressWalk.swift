@@ -34,7 +34,7 @@ extension World {
         region: region, frame: frame, physical: frame.isNone ? 0 : page + inPage, leaf: leaf,
         tablesRead: tables)
     }
-    if vmalloc.isVmalloc(address) {
+    if vmalloc.isVmallocOrModule(address) {
       let walk = vmalloc.pageTable.walk(address)
       return found(.vmalloc, walk.frame, walk.size, walk.levels)
     }
@@ -46,9 +46,9 @@ extension World {
   /// Whether an address is one of memory that the machine has, in the linear map. Kernel:
   /// `virt_addr_valid()`.
   package func isLinear(_ address: Address) -> Bool {
-    address >= architecture.directMap
+    address >= architecture.directMap && !architecture.isHighMemory(address)
       && (address - architecture.directMap) >> architecture.pageShift < pages.map.end
-      && !vmalloc.isVmalloc(address)
+      && !vmalloc.isVmallocOrModule(address)
   }
 }
 
@@ -107,7 +107,7 @@ package enum VmallocToPage: Path {
         world.complain(
           .badAddress, "vmalloc_to_page() of \(hex(address)) is NULL: \(why)", on: cpu)
       }
-      return ask(.work(.memoryAccess, times: Int32(walk.tablesRead)), then: .read(walk.frame))
+      return ask(.work(.vmapLine, times: Int32(walk.tablesRead)), then: .read(walk.frame))
     case .read(let frame): return .return(.pfn(frame))
     }
   }

@@ -26,10 +26,12 @@ extension KernelVersion {
     vmalloc: VmallocRules(
       store: .list, leavesGap: false, hasFreeLock: false, unlinksAtOnce: true,
       purger: .eachFree, unmapsLate: false, defersInInterrupt: false, areaBytes: 104,
-      bulkUse: .none, flushCeiling: 0,
+      bulkUse: .none,
       quarterOfFewIsAll: false, bulkPagesMax: 100, nodesMax: 1, triesLargeOrders: false,
       hugeMappings: .none, freesTablesLater: false, purgesUsableBlocks: true,
       blockBytes: 72, blockBitmaps: 2, honoursMask: false, servesAtomicTasks: false,
-      maskCheck: .none, hasVfreeAtomic: false, reallocation: .none, kvmalloc: .kernelOnly),
+      maskCheck: .none, hasVfreeAtomic: false, reallocation: .none, kvmalloc: .kernelOnly,
+      resetsPermissions: false, exhaustion: .outOfSpace),
+    flush: .v2_6_24,
     scheduler: SchedulerRules(wakeUpPreempts: true))
 }

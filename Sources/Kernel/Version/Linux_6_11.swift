@@ -3,6 +3,7 @@ extension KernelVersion {
   /// first, buckets for users that ask for them.
   package static let v6_11 = v6_9.successor("6.11") {
     $0.slab.kmallocAlignment = .largestDivisor
+    $0.vmalloc.exhaustion = .rangeRestricted
     $0.slab.hasBuckets = true
     $0.slab.triesNodeFirst = true
     $0.slab.nodeRequestSearchesOthers = true

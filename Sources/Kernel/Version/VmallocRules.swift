@@ -62,6 +62,15 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
     /// A worker, once.
     case workerOnce
   }
+  /// How the kernel says that a range is used up.
+  package enum Exhaustion: UInt8, BitwiseCopyable, Sendable, Equatable {
+    /// That vmalloc space is. To 2.6.27.
+    case outOfSpace
+    /// How much was asked for. To 6.10.
+    case useVmalloc
+    /// And the range. From 6.11 on.
+    case rangeRestricted
+  }
   /// Whom the bulk allocator serves.
   package enum BulkUse: UInt8, BitwiseCopyable, Sendable, Equatable {
     /// There is none, to 5.12; callers that name a node, to 5.16; all.
@@ -94,9 +103,6 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
   package var areaBytes: Int
   /// Kernel: `__vmalloc_area_node()` (mm/vmalloc.c; 5.12, 5.14, 5.17).
   package var bulkUse: BulkUse
-  /// Above it a range is not flushed page by page; 0: never is. Unit: pages. Kernel:
-  /// `flush_tlb_kernel_range()` (arch/x86/mm/tlb.c; 2.6.32, 4.14, 6.12).
-  package var flushCeiling: UInt32
   /// What a purge takes of a pool of areas is a quarter; where that is none it takes all, since
   /// the count wraps. Kernel: `decay_va_pool_node()` (mm/vmalloc.c; 6.9 and 6.12, not 6.18).
   package var quarterOfFewIsAll: Bool
@@ -141,14 +147,21 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
   package var reallocation: Reallocation
   /// Kernel: `kvmalloc_node()` (mm/util.c; 4.19, 5.15, 5.17, 6.12, 6.18).
   package var kvmalloc: KvmallocRule
+  /// Memory of modules is flushed from all TLBs when it is freed, since it was executable. Kernel:
+  /// `vm_reset_perms()` (mm/vmalloc.c; 6.12), `vm_remove_mappings()` (mm/vmalloc.c; 5.4; commit
+  /// 868b104d7379 is in 5.2).
+  package var resetsPermissions: Bool
+  /// What the kernel prints when no address is left. Kernel: `alloc_vmap_area()` (mm/vmalloc.c; 2.6.28,
+  /// 6.12), `__get_vm_area_node()` (mm/vmalloc.c; 2.6.27).
+  package var exhaustion: Exhaustion
 
   package static let v6_12 = VmallocRules(
     store: .freeTree, leavesGap: false, hasFreeLock: true, unlinksAtOnce: true,
     purger: .workerOnce, unmapsLate: false, defersInInterrupt: true, areaBytes: 72,
-    bulkUse: .all, flushCeiling: 33, quarterOfFewIsAll: true, bulkPagesMax: 100, nodesMax: 128,
+    bulkUse: .all, quarterOfFewIsAll: true, bulkPagesMax: 100, nodesMax: 128,
     triesLargeOrders: false,
     hugeMappings: .byNodeShare, freesTablesLater: false, purgesUsableBlocks: false,
     blockBytes: 104, blockBitmaps: 1, honoursMask: true, servesAtomicTasks: false,
     maskCheck: .none, hasVfreeAtomic: true, reallocation: .byAllocators,
-    kvmalloc: .blockingNoRetry)
+    kvmalloc: .blockingNoRetry, resetsPermissions: true, exhaustion: .rangeRestricted)
 }

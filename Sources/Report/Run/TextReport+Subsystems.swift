@@ -88,7 +88,7 @@ extension TextReport {
 
   var shootdowns: String? {
     let tlb = result.tlb
-    guard tlb.shootdowns > 0 || isVerbose else { return nil }
+    guard tlb.shootdowns > 0 || isVerbose else { return broadcasts }
     var table = FigureTable(
       "shootdowns",
       ["count", "IPIs", "received", "flush all", "flush one", "mean wait", "max wait"])
@@ -105,7 +105,17 @@ extension TextReport {
     if tlb.slowestCpu >= 0 {
       table.footer = ["CPU \(tlb.slowestCpu) answered last in the longest one"]
     }
-    return table.text(paint)
+    return table.text(paint) + (broadcasts ?? "")
+  }
+
+  /// Flushes that interrupted nobody.
+  private var broadcasts: String? {
+    guard result.tlb.broadcasts > 0 else { return nil }
+    let text =
+      "\(Figures.count(result.tlb.broadcasts)) instructions told every CPU's TLB, without interrupts"
+      + " (\(result.cpuModel))"
+    return paint.bold("TLB broadcasts") + "\n  " + Figures.wrapped(text, indent: 2, width: 78)
+      + "\n"
   }
 
   // MARK: Interrupts

@@ -61,8 +61,9 @@ package struct TextReport {
         ? "\(machine.packages) x \(machine.cpus / machine.packages) CPUs"
         : places + " in \(machine.packages) packages"
     }
+    let kind = result.architecture == "x86-64" ? "" : " for \(result.architecture)"
     let text =
-      "Linux \(result.kernel) on \(machine.source): \(places) (\(nodes)), costs \(result.costs), "
+      "Linux \(result.kernel)\(kind) on \(machine.source): \(places) (\(nodes)), costs \(result.costs), "
       + "seed \(result.seed)"
     return Figures.wrapped(text, indent: 2)
   }

@@ -44,7 +44,7 @@ extension Explainer {
   }
 
   private func levels(_ raw: UInt64, _ walk: AddressWalk) -> Explanation.Table {
-    let count = boot.architecture.tableLevels
+    let (count, roots) = (boot.architecture.tableLevels, boot.architecture.rootEntries)
     var table = Explanation.Table(["level", "index", "entry"])
     for level in stride(from: count, through: 1, by: -1) {
       let read = count - level + 1
@@ -55,16 +55,16 @@ extension Explainer {
         } else if read > walk.tablesRead || walk.frame.isNone {
           "-"
         } else {
-          walk.leaf == .huge ? "2 MiB page" : "page"
+          walk.leaf == .huge ? "huge page" : "page"
         }
       table.rows.append([
-        .text(Explainer.levelNames[level - 1 + (count == 4 && level == 4 ? 1 : 0)]),
-        .number(Int(raw >> UInt64(shift)) & 511), .text(entry),
+        .text(level == count ? "pgd" : Explainer.levelNames[level - 1]),
+        .number(Int(raw >> UInt64(shift)) & (level == count ? roots : 512) - 1), .text(entry),
       ])
     }
     return table
   }
 
   /// From the lowest level up. Kernel: include/linux/pgtable.h.
-  private static let levelNames = ["pte", "pmd", "pud", "p4d", "pgd"]
+  private static let levelNames = ["pte", "pmd", "pud", "p4d"]
 }

@@ -193,13 +193,14 @@ extension Explainer {
     let machine = Machine(boot)
     var found = explanation("watermarks", "watermarks of zones")
     var table = Explanation.Table(["node", "zone", "managed", "min", "low", "high", "promo"])
-    var reserves = Explanation.Table(["node", "zone", "DMA", "DMA32", "Normal", "Movable"])
+    let kinds = ZoneKind.all(of: boot.architecture)
+    var reserves = Explanation.Table(["node", "zone"] + kinds.map(\.name))
     for number in 0..<machine.world.pages.zones.count {
       let zone = machine.world.pages.zones[number]
       let name: [Explanation.Value] = [.number(zone.node.index), .text(zone.kind.name)]
       let marks = [zone.managed, zone.marks.min, zone.marks.low, zone.marks.high, zone.marks.promo]
       table.rows.append(name + marks.map { .number($0) })
-      reserves.rows.append(name + (0..<4).map { .number(zone.reserve[$0]) })
+      reserves.rows.append(name + kinds.map { .number(zone.reserve[Int($0.rawValue)]) })
     }
     found.tables = [table, reserves]
     found.text = [
@@ -225,7 +226,11 @@ extension Explainer {
     found.facts = [
       .init("VMALLOC_START", hexadecimal(architecture.vmallocStart.raw)),
       .init("VMALLOC_END", hexadecimal(architecture.vmallocEnd.raw - 1)),
-      .init("size", .number(Int(size >> 30)), "GiB"),
+      size < 1 << 30
+        ? .init("size", .number(Int(size >> 20)), "MiB")
+        : .init("size", .number(Int(size >> 30)), "GiB"),
+      .init("MODULES_VADDR", hexadecimal(architecture.modulesStart.raw)),
+      .init("MODULES_END", hexadecimal(architecture.modulesEnd.raw - 1)),
       .init(
         "lazy_max_pages", .number(machine.world.vmalloc.purge.pagesMax), "pages",
         "fls(CPUs) * 32 MiB: a free that passes it starts a purge"),
@@ -233,7 +238,7 @@ extension Explainer {
         "nr_vmap_nodes", .number(machine.world.vmalloc.nodes.count), "",
         "each with a busy tree, a lazy list and pools"),
       .init(
-        "page_array", .number(architecture.pageSize / 8), "pages",
+        "page_array", .number(architecture.pageSize / architecture.pointerSize), "pages",
         "larger areas have their page array from vmalloc too"),
     ]
     found.text = [

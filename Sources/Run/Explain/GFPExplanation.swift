@@ -61,7 +61,10 @@ extension Explanation {
       Fact(
         "reserves", .text(flags.contains(.memAlloc) ? "all" : reserve), "",
         "how far below the watermark it may take"),
-      Fact("highest zone", .text(ZoneKind(flags).name)),
+      Fact(
+        "highest zone",
+        .text(ZoneKind(flags.subtracting(flags.contains(.movable) ? [] : .highMem)).name),
+        "", "on 64 bits; HighMem on 32 where the mask allows it"),
       Fact("migrate type", .text("\(MigrateType(flags))")),
       Fact("zeroed", yes(flags.contains(.zero))),
       Fact("kmalloc caches", .text(KmallocFamily(flags).prefix + "*")),

@@ -36,6 +36,7 @@ extension Body {
     "__vmalloc_node": Kind(api: .vmalloc, free: .vfree),
     "vmalloc_user": Kind(api: .vmalloc, free: .vfree, zeroes: true),
     "vmalloc_32": Kind(api: .vmalloc, free: .vfree, gfp: .dma32),
+    "module_alloc": Kind(api: .vmalloc, free: .vfree, flags: .module),
     "vmalloc_huge": Kind(api: .vmalloc, free: .vfree, flags: [.allowsHuge, .checksMask]),
     "vrealloc": Kind(api: .vrealloc, free: .vfree),
     "kvrealloc": Kind(api: .kvrealloc, free: .kvfree),

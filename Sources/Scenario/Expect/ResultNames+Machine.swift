@@ -164,7 +164,8 @@ extension ResultNames {
       case "ipis_sent": Double(result.tlb.ipisSent)
       case "ipis_received": Double(result.tlb.ipisReceived)
       case "flush_all": Double(result.tlb.flushAll)
-      default: Double(result.tlb.flushOne)
+      case "flush_one": Double(result.tlb.flushOne)
+      default: Double(result.tlb.broadcasts)
       }
     }
   }
@@ -218,7 +219,7 @@ extension ResultNames {
   /// The release's names of its kmalloc caches, the normal ones first.
   static func kmallocCaches(of version: KernelVersion, _ config: KernelConfig) -> [String] {
     let classes = KmallocClasses(
-      minimum: config.kmallocMinAlign ?? 8, kind: config.slab, rules: version.slab)
+      minimum: Boot.kmallocMin(version, config), kind: config.slab, rules: version.slab)
     let copies = config.randomKmallocCaches ? KmallocFamily.copies : 0
     let normal = (0...copies).flatMap { copy in
       classes.indices.map { classes.name(.normal, $0, copy: copy) }
@@ -233,7 +234,7 @@ extension ResultNames {
     of program: Program, _ version: KernelVersion, _ config: KernelConfig
   ) -> [String] {
     let classes = KmallocClasses(
-      minimum: config.kmallocMinAlign ?? 8, kind: config.slab, rules: version.slab)
+      minimum: Boot.kmallocMin(version, config), kind: config.slab, rules: version.slab)
     return program.buckets.flatMap { name in
       classes.indices.map { "\(name)-\(KmallocClasses.short(KmallocClasses.size(of: $0)))" }
     }

@@ -91,7 +91,9 @@ struct ResultNames {
 
   static let latencies = ["min", "mean", "p50", "p90", "p99", "max"]
   static let vmalloc = ["areas", "lazy_pages", "lazy_max_pages", "purges", "pages"]
-  static let tlb = ["shootdowns", "ipis_sent", "ipis_received", "flush_all", "flush_one"]
+  static let tlb = [
+    "shootdowns", "ipis_sent", "ipis_received", "flush_all", "flush_one", "broadcasts",
+  ]
   static let interrupts = [
     "call_function", "device", "softirqs", "ksoftirqd_wakeups", "context_switches",
   ]

@@ -91,12 +91,23 @@ struct MachineReader {
 
   // MARK: kernel
 
-  func kernel(_ tree: Tree?) -> (KernelVersion, KernelConfig)? {
-    guard let tree, !tree.isNothing else { return (.standard, .init()) }
-    if tree.text != nil { return version(tree).map { ($0, KernelConfig()) } }
+  /// - Parameter cpu: whose architecture it is built for, where it names none.
+  func kernel(_ tree: Tree?, for cpu: CPUModel?) -> (KernelVersion, KernelConfig)? {
+    var standard = KernelConfig()
+    standard.architecture = cpu?.architecture ?? .x86_64
+    guard let tree, !tree.isNothing else { return (.standard, standard) }
+    if tree.text != nil {
+      guard let version = version(tree) else { return nil }
+      return isBuilt(version, standard, tree) ? (version, standard) : nil
+    }
     guard let map = reading.fields(tree, "`kernel:`", known: Words.kernel) else { return nil }
     let version = map["version"].map { self.version($0) } ?? .standard
     var config = map["config"].map { self.config($0, of: version ?? .standard) } ?? KernelConfig()
+    config.architecture = standard.architecture
+    readArchitecture(map, cpu, &config)
+    if let version, !isBuilt(version, config, map["va-bits"] ?? map["architecture"] ?? tree) {
+      return nil
+    }
     if let slab = map["slab"], let version { config.slab = self.slab(slab, of: version) }
     if config.slab == .slob, let least = config.kmallocMinAlign, least != 8 {
       findings.add(
@@ -140,6 +151,7 @@ struct MachineReader {
     if let value = bool("transparent-hugepages") { config.transparentHugePages = value }
     if let value = bool("slab-freelist-random") { config.slabFreelistRandom = value }
     if let value = bool("slab-merge") { config.slabMerge = value }
+    if let value = bool("pti") { config.pti = value }
     if let value = bool("memcg") { config.memcg = value }
     if let value = bool("random-kmalloc-caches") {
       config.randomKmallocCaches = value
@@ -185,8 +197,9 @@ struct MachineReader {
 
   // MARK: costs
 
-  func costs(_ tree: Tree?, isOverridden: Bool) -> Costs? {
-    let text = tree?.isNothing == false ? tree.flatMap { reading.text($0, "costs") } : "generic-x86"
+  /// - Parameter standard: the file's name where none is said.
+  func costs(_ tree: Tree?, isOverridden: Bool, standard: String = "generic-x86") -> Costs? {
+    let text = tree?.isNothing == false ? tree.flatMap { reading.text($0, "costs") } : standard
     guard let text else { return nil }
     do {
       if let bundled = CostFile.bundled.first(where: { $0.name == text }) {

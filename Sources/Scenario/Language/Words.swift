@@ -5,12 +5,12 @@ package enum Words {
     "scenario", "title", "description", "include", "machine", "kernel", "costs", "params",
     "caches", "buckets", "locks", "threads", "interrupts", "run", "measure", "expect",
   ]
-  package static let machine = ["topology", "memory", "cpus", "clock"]
-  package static let kernel = ["version", "slab", "config"]
+  package static let machine = ["topology", "cpu", "memory", "cpus", "clock"]
+  package static let kernel = ["version", "architecture", "va-bits", "slab", "config"]
   package static let config = [
     "transparent-hugepages", "slab-freelist-random", "memcg", "random-kmalloc-caches",
     "slab-buckets",
-    "slab-merge", "kmalloc-min-align", "min-free", "slab-debug",
+    "slab-merge", "kmalloc-min-align", "min-free", "slab-debug", "pti",
   ]
   package static let cache = ["size", "align", "sheaf", "flags"]
   package static let cacheFlags = [
@@ -90,7 +90,8 @@ package enum Words {
     allocations(
       "alloc_pages", "__get_free_pages", keys: ["order", "gfp", "node"], required: ["order"]),
     allocations(
-      "vmalloc", "vzalloc", "vmalloc_user", "vmalloc_32", keys: ["size"], required: ["size"]),
+      "vmalloc", "vzalloc", "vmalloc_user", "vmalloc_32", "module_alloc", keys: ["size"],
+      required: ["size"]),
     allocations(
       "vmalloc_node", "vzalloc_node", keys: ["size", "node"], required: ["size", "node"]),
     allocations("__vmalloc_node", keys: ["size", "align", "gfp", "node"], required: ["size"]),

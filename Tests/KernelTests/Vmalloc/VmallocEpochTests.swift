@@ -4,7 +4,6 @@ import Testing
 
 @testable import Kernel
 
-private let start = Architecture.x86_64.vmallocStart
 private let page = 4096
 
 /// What vmalloc did in each of its epochs. Golden traces: vmalloc spec, section 11.
@@ -17,6 +16,7 @@ private let page = 4096
   @Test(arguments: ["2.6.24", "2.6.27"])
   func everyFreeFlushed(release: String) throws {
     var rig = try rig(release)
+    let start = rig.machine.world.vmalloc.start
     let areas = rig.vmalloc(bytes: page, count: 5)
     #expect(areas == (0..<5).map { start + $0 * 2 * page })
     rig.vfree([areas[1], areas[3]])
@@ -31,6 +31,7 @@ private let page = 4096
   @Test(arguments: [("2.6.28", 3), ("2.6.39", 3), ("3.10", 2), ("4.19", 2), ("5.2", 2), ("6.6", 2)])
   func aHoleIsFoundAgainAfterThePurge(release: String, stride: Int) throws {
     var rig = try rig(release)
+    let start = rig.machine.world.vmalloc.start
     let areas = rig.vmalloc(bytes: page, count: 3)
     #expect(areas == (0..<3).map { start + $0 * stride * page })
     rig.vfree([areas[1]])

@@ -9,12 +9,14 @@ struct VmallocRig: ~Copyable {
   var machine: Machine
 
   init(
-    cpus: Int, nodes: Int = 1, memory: UInt64 = 1 << 30, version: KernelVersion = .standard
+    cpus: Int, nodes: Int = 1, memory: UInt64 = 1 << 30, version: KernelVersion = .standard,
+    cpu: CPUModel? = nil, config: KernelConfig = KernelConfig()
   ) throws {
     var description = MachineDescription.plain(cpus: cpus, nodes: nodes)
     for node in 0..<nodes { description.nodes[node].memoryBytes = memory }
     let boot = Boot(
-      machine: description, version: version, costs: try CostFile.named("generic-x86"))
+      machine: description, version: version, cpu: cpu,
+      costs: try CostFile.named("generic-x86"), config: config)
     machine = Machine(boot)
   }
 

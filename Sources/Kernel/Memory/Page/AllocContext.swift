@@ -95,6 +95,7 @@ extension World {
       case .dma: .pgalloc_dma
       case .dma32: .pgalloc_dma32
       case .normal: .pgalloc_normal
+      case .highMem: .pgalloc_high
       case .movable: .pgalloc_movable
       }
     counters.add(counter, UInt64(blocks << context.order.index))

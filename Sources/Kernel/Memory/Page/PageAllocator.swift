@@ -117,7 +117,7 @@ package struct PageAllocator: ~Copyable {
   }
 
   /// The sysctl `lowmem_reserve_ratio`, by kind of zone; 0: no reserve.
-  private static let reserveRatios = [256, 256, 32, 0]
+  private static let reserveRatios = [256, 256, 32, 0, 0]
 
   private mutating func setReserve(_ number: Int) {
     let ratio = PageAllocator.reserveRatios[Int(zones[number].kind.rawValue)]

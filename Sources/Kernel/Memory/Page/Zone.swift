@@ -20,7 +20,7 @@ package struct Zone: BitwiseCopyable {
   package internal(set) var boost: Int
   /// Free pages to leave for requests that could not go higher, by the highest kind that a
   /// request allows. Unit: pages. Kernel: `lowmem_reserve[]`.
-  package internal(set) var reserve: InlineArray<4, Int>
+  package internal(set) var reserve: InlineArray<5, Int>
   package internal(set) var sizing: PerCPUSizing
   /// Whether fewer pages were free than the high mark. Kernel: `ZONE_BELOW_HIGH`.
   package internal(set) var isBelowHigh: Bool

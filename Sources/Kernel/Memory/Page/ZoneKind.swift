@@ -1,18 +1,24 @@
+import Hardware
+
 /// Which devices reach the memory of a zone: by address, from the lowest.
 ///
-/// Kernel: `enum zone_type` (include/linux/mmzone.h, 6.12, x86-64).
+/// High memory is a 32-bit kernel's: what its direct map has no addresses for.
+///
+/// Kernel: `enum zone_type` (include/linux/mmzone.h, 6.12).
 /// Not modelled: memory in `ZONE_MOVABLE` and `ZONE_DEVICE`, which need a boot option or a device.
 package enum ZoneKind: UInt8, BitwiseCopyable, Comparable, CaseIterable, Sendable {
   case dma = 0
   case dma32 = 1
   case normal = 2
-  case movable = 3
+  case highMem = 3
+  case movable = 4
 
-  static let count = 4
+  static let count = 5
 
   /// The highest zone that `gfp` allows; lower ones stand in for it.
   ///
-  /// Kernel: `gfp_zone()` (include/linux/gfp.h, 6.12, without high memory).
+  /// Kernel: `gfp_zone()` (include/linux/gfp.h, 6.12). Where there is no high memory its place on the
+  /// lists is empty, and the next lower zone is the highest.
   @inline(__always)
   package init(_ gfp: GFPFlags) {
     if gfp.contains(.dma) {
@@ -20,7 +26,8 @@ package enum ZoneKind: UInt8, BitwiseCopyable, Comparable, CaseIterable, Sendabl
     } else if gfp.contains(.dma32) {
       self = .dma32
     } else {
-      self = gfp.isSuperset(of: [.highMem, .movable]) ? .movable : .normal
+      self =
+        gfp.contains(.highMem) ? (gfp.contains(.movable) ? .movable : .highMem) : .normal
     }
   }
 
@@ -30,7 +37,19 @@ package enum ZoneKind: UInt8, BitwiseCopyable, Comparable, CaseIterable, Sendabl
     case .dma: "DMA"
     case .dma32: "DMA32"
     case .normal: "Normal"
+    case .highMem: "HighMem"
     case .movable: "Movable"
+    }
+  }
+
+  /// The zones that a kernel for `architecture` has.
+  package static func all(of architecture: Architecture) -> [ZoneKind] {
+    allCases.filter {
+      switch $0 {
+      case .dma32: architecture.name.is64Bit
+      case .highMem: !architecture.name.is64Bit
+      default: true
+      }
     }
   }
 

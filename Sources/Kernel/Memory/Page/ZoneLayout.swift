@@ -3,8 +3,9 @@ import Hardware
 /// Which pages each zone of each node has. Policy: how an emulated machine's memory lies.
 ///
 /// Nodes follow each other from address 0, with a hole below 4 GiB for devices; what lies below
-/// 16 MiB is zone DMA, below 4 GiB DMA32, above Normal. Of a node's highest zone the memory map is
-/// taken off: 64 bytes a page. Of zone DMA the first MiB, which x86-64 keeps.
+/// 16 MiB is zone DMA, below 4 GiB DMA32, above Normal; a 32-bit kernel's direct map ends with
+/// Normal, and above is HighMem. Of a node's highest zone with addresses the memory map is taken
+/// off: 64 bytes a page, 32 on 32 bits. Of zone DMA the first MiB, which x86-64 keeps.
 ///
 /// Kernel: `zone_sizes_init()` (arch/x86/mm/init.c), `free_area_init()` (mm/mm_init.c),
 /// `reserve_real_mode()` (arch/x86/realmode/init.c, 6.12).
@@ -41,25 +42,29 @@ package struct ZoneLayout: Sendable {
   ///   - lowEnd: where the hole below 4 GiB begins. Unit: bytes.
   package init(nodes: [UInt64], architecture: Architecture, lowEnd: UInt64 = 3 << 30) {
     let shift = UInt64(architecture.pageShift)
-    let dmaEnd = Int(architecture.zoneDMAEnd >> shift)
-    let holeEnd = Int(architecture.zoneDMA32End >> shift)
-    let holeStart = Int(lowEnd >> shift)
+    let ends = [
+      (ZoneKind.dma, Int(architecture.zoneDMAEnd >> shift)),
+      (.dma32, Int(architecture.zoneDMA32End >> shift)),
+      (.normal, architecture.lowMemoryPages), (.highMem, Int.max),
+    ]
+    let hole = Int(lowEnd >> shift)..<Int((4 << 30) >> shift)
+    let hasHole = architecture.hasDeviceHole
     var place = 0
     (extents, pageCount) = ([], 0)
     for (node, bytes) in nodes.enumerated() {
       var left = min(Int(bytes >> shift), ZoneLayout.pagesMax - place)
       let before = extents.count
       while left > 0 {
-        if place == holeStart { place = holeEnd }
+        if hasHole, place == hole.lowerBound { place = hole.upperBound }
         left = min(left, ZoneLayout.pagesMax - place)
-        let kind: ZoneKind = place < dmaEnd ? .dma : place < holeEnd ? .dma32 : .normal
-        let limit = place < dmaEnd ? dmaEnd : place < holeEnd ? holeStart : place + left
+        guard let (kind, end) = ends.first(where: { place < $0.1 }) else { break }
+        let limit = hasHole && place < hole.lowerBound ? min(end, hole.lowerBound) : end
         let count = min(left, limit - place)
         extents.append(Extent(NodeID(node), kind, place, count))
         place += count
         left -= count
       }
-      takeMemoryMap(of: before..<extents.count)
+      takeMemoryMap(of: before..<extents.count, architecture.pageRecordSize)
     }
     pageCount = place
   }
@@ -69,10 +74,12 @@ package struct ZoneLayout: Sendable {
     (self.extents, self.pageCount) = (extents, pageCount)
   }
 
-  private mutating func takeMemoryMap(of zones: Range<Int>) {
-    guard let last = zones.last else { return }
+  /// On 32 bits it lies in the direct map, so the zone below high memory gives it.
+  private mutating func takeMemoryMap(of zones: Range<Int>, _ bytesPerPage: Int) {
+    guard let last = zones.last(where: { extents[$0].kind != .highMem }) else { return }
     let pages = extents[zones].reduce(0) { $0 + $1.present }
-    extents[last].managed -= min((pages + 63) / 64, extents[last].managed / 2)
+    let map = (pages * bytesPerPage + 4095) / 4096
+    extents[last].managed -= min(map, extents[last].managed / 2)
   }
 
   /// Sets what a zone has, as a recorded `/proc/zoneinfo` says. Unit: pages.

@@ -85,9 +85,7 @@ package enum AllocVmapAreaWalk: Path {
       return ask(.call(.reclaimAndPurge(.start)), then: .purged(call))
     }
     if !record.gfp.contains(.noWarn) {
-      world.warn(
-        "vmap allocation for size \(record.areaSize) failed: use vmalloc=<size> to increase size.",
-        on: cpu)
+      world.warn(world.exhaustion(record), on: cpu)
     }
     world.vmalloc.areas.pool.give(record.area)
     return ask(.call(.kfree(.start(area.object))), then: .failed)
@@ -221,8 +219,9 @@ extension VmallocState {
   /// areas visited.
   mutating func findHole(for call: VmallocCallID) -> Int32 {
     let record = calls[call]
+    let (lower, upper) = range(of: record)
     let request = HoleSearch.Request(
-      size: record.areaSize, align: record.align, lower: start.raw, upper: end.raw,
+      size: record.areaSize, align: record.align, lower: lower, upper: upper,
       gap: leavesGap ? 4096 : 0)
     let tree = nodes[VmapNodeID(0)].busy
     let found: (start: UInt64?, visited: Int32) =

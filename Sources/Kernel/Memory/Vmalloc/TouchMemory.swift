@@ -58,7 +58,12 @@ package enum TouchMemory: Path {
   private func translate(
     _ address: Address, _ world: inout World, _ cpu: CPUID
   ) -> Int32? {
-    guard world.vmalloc.isVmalloc(address) else {
+    guard !world.architecture.isHighMemory(address) else {
+      world.complain(
+        .badContext, "a page of high memory has no address: map it, with vmap or kmap", on: cpu)
+      return nil
+    }
+    guard world.vmalloc.isVmallocOrModule(address) else {
       // The direct map: 2 MiB pages, always there.
       guard world.tlbs.look(up: address, .huge, on: cpu.index).found == .nowhere else { return 0 }
       world.vmalloc.statistics.tlbMisses += 1

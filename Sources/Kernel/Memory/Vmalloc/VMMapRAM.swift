@@ -20,7 +20,7 @@ package enum VMMapRAM: Path {
       var record = VmallocCall(pages: count, gfp: .kernel, node: .any, flags: .noGuard)
       record.source = first
       let call = world.vmalloc.calls.take(record)
-      guard count > VmapBlocks.mappingMax else {
+      guard count > world.vmalloc.blocks.mappingMax else {
         return ask(.call(.vbAlloc(.start(call))), then: .blockGot(call))
       }
       return ask(.call(world.vmalloc.addressSearch(call)), then: .areaGot(call))
@@ -62,7 +62,7 @@ package enum VMUnmapRAM: Path {
     case .start(let address, let count):
       world.mightSleep(on: cpu, "vm_unmap_ram may sleep")
       guard world.vmalloc.isVmalloc(address) else { return complain(address, &world, cpu) }
-      guard count > VmapBlocks.mappingMax else {
+      guard count > world.vmalloc.blocks.mappingMax else {
         return ask(.call(.vbFree(.start(address, pages: count))), then: .done)
       }
       return ask(.call(.findUnlinkVmapArea(.start(address))), then: .found(address))

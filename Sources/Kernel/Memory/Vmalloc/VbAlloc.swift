@@ -125,7 +125,7 @@ package enum VbFree: Path {
     switch self {
     case .start(let address, let pages):
       // The block is found by its address, without a lock.
-      return ask(.work(.memoryAccess, times: 2), then: .found(address, pages: pages))
+      return ask(.work(.vmapLine, times: 2), then: .found(address, pages: pages))
     case .found(let address, let pages):
       let block = world.vmalloc.block(at: address)
       guard !block.isNone else {

@@ -11,6 +11,7 @@ import Simulation
 package enum Vfree: Path {
   case start(Address)
   case removed(Address)
+  case permissionsReset(VmStructID)
   case freeing(VmStructID, taken: Int32)
   case resched(VmStructID, taken: Int32)
   case pagesCounted(VmStructID)
@@ -24,7 +25,13 @@ package enum Vfree: Path {
     case .done: return .return()
     case .removed(let address):
       guard reply.number >= 0 else { return complain(address, &world, cpu) }
-      return freePage(VmStructID(reply.number), 0, &world)
+      let vm = VmStructID(reply.number)
+      guard world.vmalloc.vms[vm].isModule, world.version.vmalloc.resetsPermissions else {
+        return freePage(vm, 0, &world)
+      }
+      // Kernel: `vm_reset_perms()`: no TLB may hold on to what was executable.
+      return ask(.call(.vmUnmapAliases(.start)), then: .permissionsReset(vm))
+    case .permissionsReset(let vm): return freePage(vm, 0, &world)
     case .freeing(let vm, let taken):
       return ask(.condResched, then: .resched(vm, taken: taken))
     case .resched(let vm, let taken): return freePage(vm, taken, &world)
@@ -58,7 +65,7 @@ package enum Vfree: Path {
     }
     world.mightSleep(on: cpu, "vfree may sleep: free after the lock, or use vfree_atomic")
     guard address != .null else { return .return() }
-    guard world.vmalloc.isVmalloc(address) else { return complain(address, &world, cpu) }
+    guard world.vmalloc.isVmallocOrModule(address) else { return complain(address, &world, cpu) }
     guard address.raw & 4095 == 0 else {
       world.complain(.badFree, "Trying to vfree() bad address \(hex(address))", on: cpu)
       return .return()

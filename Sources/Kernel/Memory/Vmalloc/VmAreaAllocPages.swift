@@ -95,7 +95,7 @@ package enum VmAreaAllocPages: Path {
     for page in 0..<order.pageCount { world.vmalloc.vms.append(block + page, to: vm) }
     // A write of each page's reference count, in records of 64 bytes: a line a page. Kernel:
     // `split_page()` (mm/page_alloc.c, 6.12).
-    return ask(.work(.memoryAccess, times: Int32(order.pageCount)), then: place)
+    return ask(.work(.vmapLine, times: Int32(order.pageCount)), then: place)
   }
 
   private mutating func bulk(_ call: ID<VmallocCall>, _ world: borrowing World) -> Step {

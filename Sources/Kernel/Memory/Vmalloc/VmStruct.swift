@@ -21,6 +21,8 @@ package struct VmStruct: BitwiseCopyable {
   package var object = Address.null
   /// Who asked: an index into the names of the run. Kernel: `caller`.
   package var caller: Int32 = -1
+  /// In the range of modules. Kernel: `VM_FLUSH_RESET_PERMS`, which module_alloc() sets.
+  var isModule = false
 }
 
 /// Fifteen pages of an area, in order.

@@ -29,6 +29,7 @@ package enum GetVMArea: Path {
       guard reply.address != .null else { return .return(.bool(false)) }
       var vm = VmStruct()
       vm.object = reply.address
+      vm.isModule = world.vmalloc.calls[call].flags.contains(.module)
       world.vmalloc.calls[call].vm = world.vmalloc.vms.all.take(vm)
       return ask(.call(world.vmalloc.addressSearch(call)), then: .areaGot(call))
     case .areaGot(let call):
@@ -128,7 +129,9 @@ package enum AllocVmapArea: Path {
     if world.maySleep(call) {
       world.mightSleep(on: cpu, "vmalloc may sleep: allocate before taking the lock")
     }
-    let node = world.vmalloc.nodes.node(ofCPU: cpu.index)
+    // Pools hold addresses of the full range alone.
+    let isModule = world.vmalloc.calls[call].flags.contains(.module)
+    let node = isModule ? .none : world.vmalloc.nodes.node(ofCPU: cpu.index)
     world.vmalloc.calls[call].poolNode = node
     let size = world.vmalloc.calls[call].areaSize
     // Looked at without the lock first, as the kernel does.
@@ -215,7 +218,7 @@ package enum AllocVmapArea: Path {
       return ask(.call(.reclaimAndPurge(.start)), then: .purged(call))
     }
     if !record.gfp.contains(.noWarn) {
-      world.warn("vmalloc_node_range for size \(record.areaSize) failed: no addresses", on: cpu)
+      world.warn(world.exhaustion(record), on: cpu)
     }
     return ask(.call(world.vmalloc.drop(record.area)), then: .failed)
   }
@@ -226,6 +229,20 @@ extension World {
   func maySleep(_ call: ID<VmallocCall>) -> Bool {
     vmalloc.calls[call].gfp.allowsBlocking || !version.vmalloc.servesAtomicTasks
   }
+
+  /// What the kernel prints when a range has no addresses left, by release.
+  func exhaustion(_ call: VmallocCall) -> String {
+    let (lower, upper) = vmalloc.range(of: call)
+    return switch version.vmalloc.exhaustion {
+    case .outOfSpace:
+      "allocation failed: out of vmalloc space - use vmalloc=<size> to increase size."
+    case .useVmalloc:
+      "vmap allocation for size \(call.areaSize) failed: use vmalloc=<size> to increase size"
+    case .rangeRestricted:
+      "vmalloc_node_range for size \(call.areaSize) failed: Address range restricted to"
+        + " \(hex(Address(lower))) - \(hex(Address(upper)))"
+    }
+  }
 }
 
 extension VmallocState {
@@ -234,8 +251,12 @@ extension VmallocState {
     store == .freeTree ? .allocVmapArea(.start(call)) : .allocVmapAreaWalk(.start(call))
   }
 
-  /// One past the last address that may be given out. Kernel: `VMALLOC_END`, which is the last.
-  private var upper: UInt64 { end.raw - 1 }
+  /// Where the addresses of `call` may lie, as the kernel is given them: its `VMALLOC_END` of x86-64
+  /// is the last byte, so that the last page is never used.
+  func range(of call: VmallocCall) -> (lower: UInt64, upper: UInt64) {
+    let isModule = call.flags.contains(.module)
+    return isModule ? (modules.start.raw, modules.end.raw) : (start.raw, limit)
+  }
 
   mutating func takePooled(_ call: VmallocCall, from node: VmapNodeID) -> VmapAreaID? {
     nodes.takePooled(call.areaSize, align: call.align, from: node, &areas)
@@ -246,8 +267,9 @@ extension VmallocState {
     _ call: VmallocCallID, spare: VmapAreaID
   ) -> (visited: Int32, cut: VmapAreas.Cut?) {
     let (area, size) = (calls[call].area, calls[call].areaSize)
+    let (lower, upper) = range(of: calls[call])
     let cut = areas.cut(
-      size, align: calls[call].align, from: start.raw, upper: upper, of: &free, spare: spare)
+      size, align: calls[call].align, from: lower, upper: upper, of: &free, spare: spare)
     guard let cut else { return (Int32(free.count.bitWidth - free.count.leadingZeroBitCount), nil) }
     (areas[area].start, areas[area].end) = (cut.start, cut.start + size)
     return (cut.visited, cut)

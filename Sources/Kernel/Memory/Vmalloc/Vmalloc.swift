@@ -105,7 +105,7 @@ package enum Vmalloc: Path {
   /// The array of page pointers: by kmalloc up to a page, by vmalloc above.
   private mutating func getArray(_ call: ID<VmallocCall>, _ world: inout World) -> Step {
     let record = world.vmalloc.calls[call]
-    let bytes = Int(record.pages) * 8
+    let bytes = Int(record.pages) * world.architecture.pointerSize
     let gfp = record.gfp.intersection(.reclaimMask).union(.zero)
     guard bytes > 4096 else {
       return ask(

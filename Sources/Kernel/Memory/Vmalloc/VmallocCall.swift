@@ -12,11 +12,13 @@ package struct VmallocFlags: OptionSet, BitwiseCopyable, Sendable, Hashable {
   package static let allowsHuge = VmallocFlags(rawValue: 1 << 0)
   /// The size in bytes does not fill the last page: it matters where a size is compared in bytes.
   package static let partialLastPage = VmallocFlags(rawValue: 1 << 1)
+  /// In the range of modules. Kernel: `module_alloc()`, from 6.10 on `execmem_alloc()`.
+  package static let module = VmallocFlags(rawValue: 1 << 3)
   /// No guard page at the end. Kernel: `VM_NO_GUARD`, and areas that have no `vm_struct`.
   package static let noGuard = VmallocFlags(rawValue: 1 << 2)
   /// By a function that looks at the bits of its mask. Kernel: `__vmalloc()`, `vmalloc_huge_node()`
   /// (mm/vmalloc.c, 6.19).
-  package static let checksMask = VmallocFlags(rawValue: 1 << 3)
+  package static let checksMask = VmallocFlags(rawValue: 1 << 4)
 }
 
 /// One activation of `__vmalloc_node_range()` and those it calls: what does not fit a frame.
@@ -30,6 +32,7 @@ package struct VmallocCall: BitwiseCopyable {
   var flags: VmallocFlags
   /// Where it may begin. Unit: bytes, as log 2.
   var alignShift: UInt8
+  let alignAsked: UInt8
   /// Of each block that is mapped as one page: 0, or that of 2 MiB. Kernel: `page_order`.
   var order = Order.zero
   /// Larger blocks are not tried any more. Kernel: `max_attempt_order` (6.19+).
@@ -55,7 +58,7 @@ package struct VmallocCall: BitwiseCopyable {
     pages: Int32, gfp: GFPFlags, node: NodeID, flags: VmallocFlags = [], alignShift: UInt8 = 12
   ) {
     (asked, self.pages, self.gfp, self.node) = (pages, pages, gfp, node)
-    (self.flags, self.alignShift) = (flags, alignShift)
+    (self.flags, self.alignShift, alignAsked) = (flags, alignShift, alignShift)
   }
   static let blank = VmallocCall(pages: 0, gfp: [], node: .any)
 
@@ -75,7 +78,8 @@ package struct VmallocCall: BitwiseCopyable {
   /// Goes back to small pages, where the large ones could not be had. Kernel: the label `fail`.
   mutating func useSmallPages() {
     self = VmallocCall(
-      pages: asked, gfp: gfp, node: node, flags: flags.subtracting(.allowsHuge))
+      pages: asked, gfp: gfp, node: node, flags: flags.subtracting(.allowsHuge),
+      alignShift: alignAsked)
   }
 }
 typealias VmallocCallID = ID<VmallocCall>

@@ -39,6 +39,10 @@ package struct VmallocState: ~Copyable {
 
   package let start: Address
   package let end: Address
+  /// Kernel: `VMALLOC_END`.
+  let limit: UInt64
+  /// Where modules are put. Kernel: `MODULES_VADDR`, `MODULES_END`.
+  package let modules: (start: Address, end: Address)
   /// More is refused at once. Kernel: `totalram_pages()`. Unit: pages.
   let totalRAMPages: Int
   let areaCache: CacheID
@@ -58,6 +62,8 @@ package struct VmallocState: ~Copyable {
   ) {
     let architecture = boot.architecture
     (start, end) = (architecture.vmallocStart, architecture.vmallocEnd)
+    limit = architecture.vmallocEnd.raw - (architecture.name == .x86_64 ? 1 : 0)
+    modules = (architecture.modulesStart, architecture.modulesEnd)
     var managed = 0
     for zone in 0..<pages.zones.count { managed += pages.zones[zone].managed }
     totalRAMPages = managed
@@ -69,13 +75,16 @@ package struct VmallocState: ~Copyable {
     areas = VmapAreas(capacity: 64)
     free = VmapTree(augmented: true)
     nodes = VmapNodes(
-      count: VmapNodes.count(cpus: boot.cpuCount, most: rules.nodesMax),
+      count: VmapNodes.count(
+        cpus: boot.cpuCount, most: architecture.name.is64Bit ? rules.nodesMax : 1),
       noneMeansAll: rules.quarterOfFewIsAll)
     blocks = VmallocState.makeBlocks(boot, &locks, &lines)
     purge = LazyPurge(onlineCPUs: boot.cpuCount)
     vms = VmStructs(capacity: 64)
     pageTable = PageTable(
-      levels: architecture.tableLevels, pageShift: architecture.pageShift, boot: start..<end)
+      levels: architecture.tableLevels, pageShift: architecture.pageShift,
+      boot: architecture.hasBootTables ? start..<end : start..<start,
+      rootEntries: architecture.rootEntries)
     deferred = VfreeDeferred(cpuCount: boot.cpuCount)
     calls = Pool(capacity: 16, blank: .blank)
     touches = Pool(capacity: 16, blank: TouchCall())
@@ -103,8 +112,10 @@ package struct VmallocState: ~Copyable {
   private static func makeBlocks(
     _ boot: borrowing Boot, _ locks: inout Locks, _ lines: inout CacheLines
   ) -> VmapBlocks {
+    let is64Bit = boot.architecture.name.is64Bit
+    let built = is64Bit ? boot.config.possibleCPUs : min(boot.config.possibleCPUs, 32)
     var blocks = VmapBlocks(
-      cpuCount: boot.cpuCount, possibleCPUs: max(boot.config.possibleCPUs, boot.cpuCount),
+      cpuCount: boot.cpuCount, possibleCPUs: max(built, boot.cpuCount), is64Bit: is64Bit,
       lockName: locks.addName("vb->lock"))
     let name = locks.addName("vbq->lock")
     for cpu in 0..<boot.cpuCount {
@@ -156,7 +167,8 @@ package struct VmallocState: ~Copyable {
     tablesToFree = other.tablesToFree
     reallocations = other.reallocations.clone()
     hasWarnedOfMask = other.hasWarnedOfMask
-    (start, end) = (other.start, other.end)
+    limit = other.limit
+    (start, end, modules) = (other.start, other.end, other.modules)
     (totalRAMPages, areaCache) = (other.totalRAMPages, other.areaCache)
     (ownFreeLock, vmapPurge) = (other.ownFreeLock, other.vmapPurge)
     pageTableLock = other.pageTableLock
@@ -183,6 +195,10 @@ package struct VmallocState: ~Copyable {
 
   /// Kernel: `is_vmalloc_addr()`.
   package func isVmalloc(_ address: Address) -> Bool { address >= start && address < end }
+  /// Kernel: `is_vmalloc_or_module_addr()`.
+  package func isVmallocOrModule(_ address: Address) -> Bool {
+    isVmalloc(address) || address >= modules.start && address < modules.end
+  }
 
   /// The frame behind a vmalloc address, none if nothing is mapped. Kernel: `vmalloc_to_pfn()`.
   package func frame(of address: Address) -> PFN { pageTable.walk(address).frame }
@@ -247,6 +263,8 @@ package struct VmallocStatistics: Sendable, BitwiseCopyable {
   /// Calls of `flush_tlb_kernel_range()`, and the pages of their ranges.
   package internal(set) var flushCalls: UInt64 = 0
   package internal(set) var flushPages: UInt64 = 0
+  /// Instructions that told all CPUs at once to forget, without interrupts.
+  package internal(set) var broadcastOperations: UInt64 = 0
   /// CPUs that ran `do_flush_tlb_all()` and `do_kernel_range_flush()`.
   package internal(set) var flushAllCPUs: UInt64 = 0
   package internal(set) var rangeFlushCPUs: UInt64 = 0

@@ -47,26 +47,30 @@ package struct VmapBlocks: ~Copyable {
   let lockName: Int32
 
   /// More pages have an area of their own. Kernel: `VMAP_MAX_ALLOC`, `BITS_PER_LONG`.
-  package static let mappingMax: Int32 = 64
+  package let mappingMax: Int32
 
-  /// A block's pages where `possible` CPUs were built in: 128 GiB among them and 16 blocks each.
+  /// A block's pages where `possible` CPUs were built in: of 128 GiB (128 MiB on 32 bits) each has a
+  /// part for 16 blocks.
   ///
-  /// Kernel: `VMAP_BBMAP_BITS` (mm/vmalloc.c, 6.12), for 64 bits.
-  package static func pageCount(possibleCPUs possible: Int) -> Int32 {
+  /// Kernel: `VMAP_BBMAP_BITS` (mm/vmalloc.c, 6.12).
+  package static func pageCount(possibleCPUs possible: Int, is64Bit: Bool = true) -> Int32 {
     var rounded = 1
     while rounded < possible { rounded *= 2 }
-    return Int32(min(1024, max(128, (128 << 18) / rounded / 16)))
+    return Int32(
+      min(1024, max(is64Bit ? 128 : 64, (is64Bit ? 128 << 18 : 128 << 8) / rounded / 16)))
   }
 
-  init(cpuCount: Int, possibleCPUs: Int, lockName: Int32) {
+  init(cpuCount: Int, possibleCPUs: Int, is64Bit: Bool, lockName: Int32) {
     all = Pool(capacity: 8, blank: VmapBlock())
     queues = Buffer(cpuCount, Queue())
-    pageCount = VmapBlocks.pageCount(possibleCPUs: possibleCPUs)
+    pageCount = VmapBlocks.pageCount(possibleCPUs: possibleCPUs, is64Bit: is64Bit)
+    mappingMax = is64Bit ? 64 : 32
     self.lockName = lockName
   }
   private init(cloning other: borrowing VmapBlocks) {
     all = other.all.clone()
     queues = other.queues.clone()
+    mappingMax = other.mappingMax
     (pageCount, lockName) = (other.pageCount, other.lockName)
   }
   func clone() -> VmapBlocks { VmapBlocks(cloning: self) }

@@ -5,7 +5,7 @@ import Simulation
 /// could.
 ///
 /// The writes take no lock, since the addresses are the caller's; hanging in a table takes
-/// `init_mm.page_table_lock`. No TLB is told: what is not present is never remembered. But where a
+/// `init_mm.page_table_lock`. arm64 must wait until an entry is seen, each time or once a mapping. No TLB is told: what is not present is never remembered. But where a
 /// 2 MiB page takes the place of a table of small ones, all must forget the way to that table.
 ///
 /// Kernel: `vmap_pages_range()` → `vmap_small_pages_range_noflush()`, `__pte_alloc_kernel()`,
@@ -14,6 +14,7 @@ import Simulation
 package enum VmapPagesRange: Path {
   case start(ID<VmallocCall>)
   case written(ID<VmallocCall>)
+  case waited
   case pageGot(ID<VmallocCall>)
   case locked(ID<VmallocCall>, PFN)
   case installed(ID<VmallocCall>)
@@ -31,7 +32,14 @@ package enum VmapPagesRange: Path {
         world.vmalloc.calls[call].chunk = world.vmalloc.vms[vm].firstChunk
       }
       return write(call, &world)
-    case .written(let call), .unlocked(let call): return write(call, &world)
+    case .written(let call):
+      let record = world.vmalloc.calls[call]
+      guard record.mapped == record.pages, world.waitsForPTEsOnce else {
+        return write(call, &world)
+      }
+      return ask(.work(.pteWriteBarrier), then: .waited)
+    case .waited: return .return(.bool(true))
+    case .unlocked(let call): return write(call, &world)
     case .pageGot(let call):
       guard !reply.pfn.isNone else { return .return(.bool(false)) }
       return ask(.acquire(world.vmalloc.pageTableLock), then: .locked(call, reply.pfn))
@@ -64,7 +72,9 @@ package enum VmapPagesRange: Path {
       return ask(.call(.flushTLBKernelRange(flush)), then: .flushed(call, table: table))
     }
     guard let count = world.vmalloc.mapUpToTableEnd(call) else { return .return(.bool(false)) }
-    return ask(.work(.pteWrite, times: count), then: .written(call))
+    return ask(
+      .work(world.waitsForEachPTE ? .pteWriteBarrier : .pteWrite, times: count),
+      then: .written(call))
   }
 
   /// Gives the page of a table back, at once or by a worker.
@@ -116,6 +126,16 @@ package enum FreeKernelTables: Path {
     guard !table.isNone else { return .return() }
     let next = world.pages.next(of: table)
     return ask(.call(.freePages(.start(table, .zero))), then: .next(next))
+  }
+}
+
+extension World {
+  /// Whether an entry is waited for before it may be used, each or all of a mapping: on arm64.
+  fileprivate var waitsForEachPTE: Bool {
+    architecture.name == .arm64 && version.flush.waitsForEachPTE
+  }
+  fileprivate var waitsForPTEsOnce: Bool {
+    architecture.name == .arm64 && !version.flush.waitsForEachPTE
   }
 }
 

@@ -66,7 +66,7 @@ package enum PurgeVmapAreaLazy: Path {
   ) -> Step {
     guard node.index < world.vmalloc.nodes.count else { return flush(&world, cpu) }
     guard world.vmalloc.nodes.count > 1 else { return detach(node, &world, cpu) }
-    return ask(.work(.memoryAccess, times: 256 * 24 / 64), then: .node(node))
+    return ask(.work(.vmapLine, times: 256 * 24 / 64), then: .node(node))
   }
 
   /// Detaches what is lazy in a node, if it is not detached yet, and goes on to the next.

@@ -1,0 +1,89 @@
+import Hardware
+import Kernel
+import Topology
+
+/// Reads which core the machine has, and what the kernel is built for.
+extension MachineReader {
+  /// The core that `machine: cpu:` names, bundled or a file; nil where none is named, or after a
+  /// finding.
+  func cpu(_ tree: Tree?) -> CPUModel? {
+    guard let tree, !tree.isNothing, let named = tree["cpu"] else { return nil }
+    guard let text = reading.text(named, "cpu") else { return nil }
+    do {
+      if text.hasPrefix("file:") { return try cpu(file: String(text.dropFirst(5)), named) }
+      guard let bundled = CPUFile.bundled.first(where: { $0.name == text }) else {
+        findings.unknown(
+          .machine, "core", text, among: CPUFile.bundled.map(\.name), at: named.span,
+          notes: ["a file of your own: `cpu: file:NAME.cpu`"])
+        return nil
+      }
+      return try CPUFile.parse(bundled.text, name: text)
+    } catch {
+      let place = error.line > 0 ? ", line \(error.line)" : ""
+      findings.add(
+        .machine, "\(Spelling.shown(text))\(place): \(error.message)", at: named.span)
+      return nil
+    }
+  }
+
+  private func cpu(file: String, _ tree: Tree) throws(CostError) -> CPUModel? {
+    let isPlain = folder.isEmpty || file.hasPrefix("/")
+    switch readFile(isPlain ? file : "\(folder)/\(file)") {
+    case .failure(let failure):
+      findings.add(.machine, "cannot read \(file): \(failure.reason)", at: tree.span)
+      return nil
+    case .success(let bytes):
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        findings.add(.machine, "\(file) is not UTF-8 text", at: tree.span)
+        return nil
+      }
+      return try CPUFile.parse(text, name: file.split(separator: "/").last.map(String.init) ?? file)
+    }
+  }
+
+  /// `kernel: architecture:` and `va-bits:`.
+  func readArchitecture(_ map: Tree, _ cpu: CPUModel?, _ config: inout KernelConfig) {
+    if let tree = map["architecture"], let text = reading.text(tree, "architecture") {
+      let names = Architecture.Name.allCases.map(\.text)
+      if let name = Architecture.Name(text: text) {
+        config.architecture = name
+        if let cpu, !cpu.runs(name) {
+          findings.add(
+            .kernel, "a kernel for \(text) does not run on \(cpu.name)", at: tree.span,
+            label: "it is a core of \(cpu.architecture.text)")
+        }
+      } else {
+        findings.unknown(.kernel, "architecture", text, among: names, at: tree.span)
+      }
+    }
+    if let tree = map["va-bits"] {
+      config.addressBits = reading.integer(tree, "va-bits", 32...57)
+    }
+  }
+
+  /// A 32-bit kernel reaches only so much memory. Kernel: `MAX_PHYSMEM_BITS`: 36 with PAE, 32 without
+  /// LPAE.
+  func checkMemory(_ machine: MachineDescription, _ config: KernelConfig, _ tree: Tree?) {
+    guard !config.architecture.is64Bit else { return }
+    let most: UInt64 = config.architecture == .x86_32 ? 64 << 30 : 4 << 30
+    guard machine.memoryBytes > most else { return }
+    findings.add(
+      .machine,
+      "\(config.architecture.text) reaches \(most >> 30) GiB of memory, and the machine has more",
+      at: tree?["memory"]?.span ?? tree?.span, label: "write `memory: \(most >> 30)GiB` or less")
+  }
+
+  /// Whether the release could be built so.
+  func isBuilt(_ version: KernelVersion, _ config: KernelConfig, _ tree: Tree) -> Bool {
+    if Architecture(config.architecture, bits: config.addressBits, in: version, memory: 0) != nil {
+      return true
+    }
+    let name = config.architecture
+    let bits = Architecture.addressBits(of: name).map(String.init).joined(separator: " or ")
+    let wanted = config.addressBits.map { " with \($0) bits of address" } ?? ""
+    findings.add(
+      .kernel, "Linux \(version.name) has no kernel for \(name.text)\(wanted)", at: tree.span,
+      label: "\(name.text) has \(bits) bits, \(Architecture.firstRelease(of: name))")
+    return false
+  }
+}
