@@ -51,23 +51,33 @@ struct VerifyCommand: ParsableCommand {
   /// Returns: whether the paths are such tables.
   private func predictsPublished() throws -> Bool {
     var predictions: [CyclePrediction] = []
+    var ofVmalloc: [VmallocPrediction] = []
     do throws(RecordingError) {
       for path in paths where path.hasSuffix(".csv") {
         let text = try RecordingFiles.text(of: path)
         guard PublishedTable.isOne(text) else { return false }
-        predictions.append(try CyclePrediction(PublishedTable(parsing: text, file: path)))
+        let table = try PublishedTable(parsing: text, file: path)
+        if table.kind == .pages {
+          ofVmalloc.append(try VmallocPrediction(table))
+        } else {
+          predictions.append(try CyclePrediction(table))
+        }
       }
     } catch {
       throw Console.failure(
         code: error.code.rawValue, "\(error.place): \(error.message)", hint: error.hint,
         Self.status(of: error.code))
     }
-    guard !predictions.isEmpty else { return false }
-    switch format {
-    case .markdown: try Console.write(CycleText.markdown(predictions))
-    default: try Console.write(predictions.map(CycleText.render).joined(separator: "\n"))
+    guard !predictions.isEmpty || !ofVmalloc.isEmpty else { return false }
+    var parts = predictions.map(CycleText.render) + ofVmalloc.map(VmallocText.render)
+    if format == .markdown {
+      parts = predictions.isEmpty ? [] : [CycleText.markdown(predictions)]
+      if !ofVmalloc.isEmpty { parts.append(VmallocText.markdown(ofVmalloc)) }
     }
-    if !predictions.allSatisfy(\.isGood) { throw ExitStatus.expectationFailed.thrown }
+    try Console.write(parts.joined(separator: "\n"))
+    guard predictions.allSatisfy(\.isGood), ofVmalloc.allSatisfy(\.isGood) else {
+      throw ExitStatus.expectationFailed.thrown
+    }
     return true
   }
 

@@ -119,7 +119,7 @@ package enum Op: BitwiseCopyable, Sendable {
   case allocate(Int32, into: SlotRef)
   /// Frees what a slot holds; an empty slot is `kfree(NULL)`.
   case free(FreeAPI, SlotRef, operation: Int16)
-  /// Reads and writes the object, one access each `stride` bytes.
+  /// Reads and writes the object, one access each `stride` bytes; `atRandom`: one line of it.
   case touch(SlotRef, stride: Int32, operation: Int16)
   /// Asks where the object's byte at `offset` is in memory.
   case translate(TranslateAPI, SlotRef, offset: UInt32, operation: Int16)
@@ -134,6 +134,8 @@ package enum Op: BitwiseCopyable, Sendable {
   case forget(SlotRef)
   /// Chooses a slot of a pool at random; `SlotRef.picked` then means it.
   case pick(Int32)
+  /// Chooses the slot after the one chosen last, where that is of the pool, or its first: in turn.
+  case pickNext(SlotRef, count: Int32)
   /// Goes on if the slot holds an object, at `otherwise` if it is empty or being filled.
   case whenFull(SlotRef, otherwise: Int32)
   /// Goes on if the slot is empty, at `otherwise` if it holds an object or is being filled.

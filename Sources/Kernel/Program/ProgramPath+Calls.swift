@@ -256,17 +256,7 @@ extension ProgramPath {
     world.program.activations[id].began = world.now
     switch op {
     case .touch(let slot, let stride, let operation):
-      let place = world.program.index(of: slot, id)
-      let address = world.program.address(in: place, at: world.turn(of: cpu))
-      guard !address.isZeroOrNull else {
-        world.complainOfStaleTouch(world.program.notes[place].freed, on: cpu)
-        return nil
-      }
-      let noted = Int(world.program.note(of: place, address).size)
-      let size = noted > 0 ? noted : world.slab.size(of: address)
-      let touch = TouchMemory.start(
-        address: address, bytes: UInt32(clamping: size), stride: UInt16(clamping: stride))
-      return ask(.call(.touch(touch)), then: .calling(id, operation: operation))
+      return touch(slot, stride, operation, id, &world, cpu)
     case .translate(let api, let slot, let offset, let operation):
       return translate(api, slot, offset, operation, id, &world, cpu)
     case .reallocate(let allocation, let slot): return reallocate(allocation, slot, id, &world, cpu)

@@ -21,6 +21,11 @@ extension ProgramPath {
       let asked = world.program.index(of: slot, id)
       let address = world.program.address(in: asked, at: world.turn(of: cpu))
       if !world.vmalloc.isVmalloc(address) { jump(id, to: otherwise, &world) }
+    case .pickNext(let first, let count):
+      if world.hasFilledAhead(id) { return again(id, place, &world) }
+      let base = world.program.activations[id].slotBase + Int32(first.raw)
+      let next = world.program.activations[id].picked - base + 1
+      world.program.activations[id].picked = base + (next > 0 && next < count ? next : 0)
     case .choose(let choice): jump(id, to: draw(Int(choice), id, &world), &world)
     case .repeatBegin(let depth, let count):
       world.program.activations[id].loops[Int(depth)] = count

@@ -25,6 +25,7 @@ extension KernelVersion {
     pages: PageRules(listTuning: .freeFactor),
     vmalloc: VmallocRules(
       store: .list, leavesGap: false, hasFreeLock: false, unlinksAtOnce: true,
+      lazyStore: .lockless,
       purger: .eachFree, unmapsLate: false, defersInInterrupt: false, areaBytes: 104,
       bulkUse: .none,
       quarterOfFewIsAll: false, bulkPagesMax: 100, nodesMax: 1, triesLargeOrders: false,

@@ -71,6 +71,16 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
     /// And the range. From 6.11 on.
     case rangeRestricted
   }
+  /// Where areas wait for a purge once nobody finds them any more. From 5.2.
+  package enum LazyStore: UInt8, BitwiseCopyable, Sendable, Equatable {
+    /// On a list that takes no lock. 5.2 to 5.10, and before, where they stay in their tree too.
+    case lockless
+    /// In a tree in which those that touch are one: what merging makes needless is freed at once.
+    /// 5.11 to 6.8.
+    case merged
+    /// In a tree of each node, as they are, for the pools. From 6.9.
+    case ofNode
+  }
   /// Whom the bulk allocator serves.
   package enum BulkUse: UInt8, BitwiseCopyable, Sendable, Equatable {
     /// There is none, to 5.12; callers that name a node, to 5.16; all.
@@ -89,6 +99,8 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
   /// An area is found and unlinked under one hold of the lock. Kernel: `find_unlink_vmap_area()`
   /// (mm/vmalloc.c; 6.3, not 6.1).
   package var unlinksAtOnce: Bool
+  /// Kernel: `free_vmap_area_noflush()` (mm/vmalloc.c; 5.10, 5.11, 6.6, 6.9).
+  package var lazyStore: LazyStore
   /// Kernel: `try_purge_vmap_area_lazy()` (mm/vmalloc.c; 3.10, 4.14, 5.17), `drain_vmap_area_work()`
   /// (mm/vmalloc.c; 5.19, 6.6, 6.12).
   package var purger: Purger
@@ -157,6 +169,7 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
 
   package static let v6_12 = VmallocRules(
     store: .freeTree, leavesGap: false, hasFreeLock: true, unlinksAtOnce: true,
+    lazyStore: .ofNode,
     purger: .workerOnce, unmapsLate: false, defersInInterrupt: true, areaBytes: 72,
     bulkUse: .all, quarterOfFewIsAll: true, bulkPagesMax: 100, nodesMax: 128,
     triesLargeOrders: false,

@@ -18,15 +18,9 @@ package enum CycleText {
   }
 
   private static func table(_ series: CyclePrediction.Series) -> String {
-    let rows = series.rows.map { row in
-      [
-        "\(row.published.x)", row.published.figure, whole(row.published.value),
-        whole(row.predicted), row.isCalibrated ? "set" : percent(row.error),
-      ]
-    }
     let known = series.series
     return "\(known.name): Linux \(known.kernel), \(known.slab.name); cycles\n"
-      + TextLayout.table(["x", "figure", "published", "kmemu", "off"], rows, left: [1])
+      + figures(series.rows)
   }
 
   /// Series, their errors, what set the prices and why the worst figure is off.
@@ -43,16 +37,32 @@ package enum CycleText {
     return text
   }
 
-  private static let heads = ["series", "predicted", "median off", "worst", "where"]
+  static let heads = ["series", "predicted", "median off", "worst", "where"]
 
   private static func cells(_ series: CyclePrediction.Series) -> [String] {
-    let worst = series.worst
+    cells(series.series.name, series.rows)
+  }
+
+  /// What a line says of a series: errors, and where the worst is.
+  static func cells(_ name: String, _ rows: [PredictedRow]) -> [String] {
+    let worst = rows.worst
     return [
-      series.series.name, "\(series.rows.filter { !$0.isCalibrated }.count)",
-      series.medianError.map { percent($0, signed: false) } ?? "-",
+      name, "\(rows.filter { !$0.isCalibrated }.count)",
+      rows.medianError.map { percent($0, signed: false) } ?? "-",
       worst.map { percent($0.error) } ?? "-",
-      worst.map { "\($0.published.x) \($0.published.figure)" } ?? "",
+      worst.map { "\($0.published.place) \($0.published.figure)" } ?? "",
     ]
+  }
+
+  /// Each figure of a series beside its prediction.
+  static func figures(_ rows: [PredictedRow]) -> String {
+    let cells = rows.map { row in
+      [
+        row.published.place, row.published.figure, whole(row.published.value),
+        whole(row.predicted), row.isCalibrated ? "set" : percent(row.error),
+      ]
+    }
+    return TextLayout.table(["x", "figure", "published", "kmemu", "off"], cells, left: [1])
   }
 
   private static func setBy(_ series: CyclePrediction.Series) -> String {
@@ -64,7 +74,7 @@ package enum CycleText {
 
   private static func whole(_ value: Double) -> String { "\(Int(value.rounded()))" }
 
-  private static func percent(_ share: Double, signed: Bool = true) -> String {
+  static func percent(_ share: Double, signed: Bool = true) -> String {
     let value = Int((share * 100).rounded())
     return (signed && value > 0 ? "+" : "") + "\(value) %"
   }

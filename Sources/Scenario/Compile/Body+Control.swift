@@ -2,16 +2,30 @@ import Kernel
 
 /// Steps that decide which steps come next.
 extension Body {
-  func pick(_ fields: Tree) -> Bool {
-    guard let tree = fields["pool"], let name = reading.text(tree, "`pool`") else { return false }
+  /// The pool that a step names.
+  private func pool(_ fields: Tree) -> (index: Int, count: Int)? {
+    guard let tree = fields["pool"], let name = reading.text(tree, "`pool`") else { return nil }
     let pools = slots.filter(\.value.isPool)
     guard let pool = pools[name] else {
       findings.unknown(
         .unknownName, "pool", name, among: pools.keys.sorted(), at: tree.span,
         notes: pools.isEmpty
           ? ["a thread's pool: `slots: {name: \(Spelling.shown(name)), count: 64}`"] : [])
-      return false
+      return nil
     }
+    return (pool.index, pool.count)
+  }
+
+  /// `pick_next: pool`: one slot after the other, and again from the first.
+  func pickNext(_ fields: Tree) -> Bool {
+    guard let pool = pool(fields) else { return false }
+    emit(.pickNext(SlotRef(pool.index), count: Int32(pool.count)))
+    hasPicked = true
+    return false
+  }
+
+  func pick(_ fields: Tree) -> Bool {
+    guard let pool = pool(fields) else { return false }
     let own = fields["own"].map { reading.integer($0, "own", 0...65_535) } ?? 1
     let next = fields["next"].map { reading.integer($0, "next", 0...65_535) } ?? 0
     guard let own, let next else { return false }

@@ -269,7 +269,21 @@ extension Body {
       return false
     }
     let operation = builder.operation("touch", span)
-    emit(.touch(slot, stride: Int32(stride), operation: operation))
+    guard let at = fields["at"] else {
+      emit(.touch(slot, stride: Int32(stride), operation: operation))
+      return false
+    }
+    guard fields["stride"] == nil else {
+      findings.add(
+        .range, "`at: random` is one access: it has no stride", at: fields["stride"]?.span)
+      return false
+    }
+    guard let place = reading.text(at, "`at`") else { return false }
+    guard place == "random" else {
+      findings.unknown(.unknownName, "place", place, among: ["random"], at: at.span)
+      return false
+    }
+    emit(.touch(slot, stride: Op.atRandom, operation: operation))
     return false
   }
 

@@ -94,6 +94,7 @@ extension Body {
     case "repeat": return repeated(fields, span)
     case "when": return when(fields, span)
     case "pick": return pick(fields)
+    case "pick_next": return pickNext(fields)
     case "count":
       if let counter = fields["counter"], let name = reading.name(counter, "a counter") {
         emit(.count(builder.counter(name)))

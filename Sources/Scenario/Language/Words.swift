@@ -154,6 +154,7 @@ package enum Words {
       name: "is_vmalloc_addr", keys: ["object", "then", "else"], required: ["object", "then"],
       main: nil),
     Step(name: "pick", keys: ["pool", "own", "next"], required: ["pool"], main: "pool"),
+    Step(name: "pick_next", keys: ["pool"], required: ["pool"], main: "pool"),
     Step(name: "count", keys: ["counter"], required: ["counter"], main: "counter"),
   ]
 
@@ -163,7 +164,7 @@ package enum Words {
       "kfree", "kfree_sensitive", "kfree_rcu", "kfree_rcu_mightsleep", "ksize", "free_pages",
       "vfree", "vfree_atomic", "kvfree", "vunmap", "vm_unmap_ram", "forget")
     + objects("vmalloc_to_page", "virt_to_phys", "virt_to_page", more: ["offset"])
-    + objects("kmem_cache_free", more: ["cache"]) + objects("touch", more: ["stride"])
+    + objects("kmem_cache_free", more: ["cache"]) + objects("touch", more: ["stride", "at"])
     + caches("kmem_cache_create", "kmem_cache_shrink", "kmem_cache_destroy") + own
 
   package static func step(_ name: String) -> Step? { steps.first { $0.name == name } }

@@ -116,7 +116,7 @@ package enum VunmapRange: Path {
 /// Puts an unmapped area among those that wait for a purge, and has them purged when there are too
 /// many: by a worker, or, to 5.17, itself, if nobody else does.
 ///
-/// To 5.1 the area stays in its tree meanwhile. Kernel: `free_vmap_area_noflush()` (mm/vmalloc.c,
+/// To 5.1 the area stays in its tree meanwhile; from 5.11 to 6.8 those that touch become one. Kernel: `free_vmap_area_noflush()` (mm/vmalloc.c,
 /// 6.12), `try_purge_vmap_area_lazy()` (mm/vmalloc.c; 3.10, 5.17).
 package enum FreeVmapAreaNoflush: Path {
   case start(VmapAreaID)
@@ -126,6 +126,7 @@ package enum FreeVmapAreaNoflush: Path {
   case lineHere(VmapAreaID)
   case lazyLocked(VmapAreaID, isOver: Bool)
   case inserted(VmapNodeID, isOver: Bool)
+  case merged(needless: VmapAreaID, isOver: Bool)
   case lazyUnlocked(isOver: Bool)
   case drainQueued
   case triedPurge
@@ -150,6 +151,14 @@ package enum FreeVmapAreaNoflush: Path {
       return ask(.touch(world.vmalloc.lazyLine), then: .lineHere(area))
     case .lineHere(let area): return count(area, &world, cpu)
     case .lazyLocked(let area, let isOver): return insert(area, isOver, &world, cpu)
+    case .merged(let needless, let isOver):
+      guard needless.isNone else {
+        let next = world.vmalloc.areas[needless].next
+        let call = Step.call(world.vmalloc.drop(needless))
+        return ask(call, then: .merged(needless: next, isOver: isOver))
+      }
+      let lock = world.vmalloc.lazyLock(VmapNodeID(0))
+      return ask(.release(lock), then: .lazyUnlocked(isOver: isOver))
     case .inserted(let node, let isOver):
       return ask(.release(world.vmalloc.lazyLock(node)), then: .lazyUnlocked(isOver: isOver))
     case .lazyUnlocked(let isOver): return isOver ? startPurge(&world, cpu) : .return()
@@ -175,6 +184,12 @@ package enum FreeVmapAreaNoflush: Path {
       return ask(.work(.listEdit), then: .lazyUnlocked(isOver: isOver))
     }
     let node = world.vmalloc.nodes.lazyNode(of: world.vmalloc.areas[area])
+    guard world.version.vmalloc.lazyStore != .lockless else {
+      // Kernel: `llist_add(&va->purge_list, &vmap_purge_list)`, beside the count.
+      _ = world.vmalloc.insertLazy(area, node)
+      traceFree(area, &world, cpu)
+      return ask(.work(.listEdit), then: .lazyUnlocked(isOver: isOver))
+    }
     let lock = world.vmalloc.lazyLock(node)
     return ask(.acquire(lock), then: .lazyLocked(area, isOver: isOver))
   }
@@ -183,8 +198,13 @@ package enum FreeVmapAreaNoflush: Path {
     _ area: VmapAreaID, _ isOver: Bool, _ world: inout World, _ cpu: CPUID
   ) -> Step {
     let node = world.vmalloc.nodes.lazyNode(of: world.vmalloc.areas[area])
-    let visited = world.vmalloc.insertLazy(area, node)
     traceFree(area, &world, cpu)
+    guard world.version.vmalloc.lazyStore == .ofNode else {
+      let (needless, visited) = world.vmalloc.mergeLazy(area, node)
+      return ask(
+        .work(.treeStep, times: visited), then: .merged(needless: needless, isOver: isOver))
+    }
+    let visited = world.vmalloc.insertLazy(area, node)
     return ask(.work(.treeStep, times: visited), then: .inserted(node, isOver: isOver))
   }
 
@@ -223,6 +243,20 @@ extension VmallocState {
   mutating func addLazy(_ area: VmapAreaID) -> Bool {
     statistics.lazyFrees += 1
     return purge.add(pages: Int(areas[area].size >> 12))
+  }
+
+  /// Merges an area with the lazy ones that touch it. Returns: areas needed no more, a list.
+  mutating func mergeLazy(
+    _ area: VmapAreaID, _ node: VmapNodeID
+  ) -> (needless: VmapAreaID, visited: Int32) {
+    areas[area].vm = .none
+    let merge = areas.mergeOrAdd(area, into: &nodes[node].lazy)
+    var list = VmapAreaID.none
+    for area in [merge.needless.0, merge.needless.1] where !area.isNone {
+      areas[area].next = list
+      list = area
+    }
+    return (list, max(merge.visited, 1))
   }
 
   mutating func insertLazy(_ area: VmapAreaID, _ node: VmapNodeID) -> Int32 {

@@ -7,27 +7,14 @@ import Kernel
 /// table is given up for it, and the rest is a prediction. Three figures of a machine's first
 /// series set three factors (`CostFit`); what they are set by is marked, and counts for nothing.
 package struct CyclePrediction: Sendable, Equatable {
-  package struct Row: Sendable, Equatable {
-    package var published: PublishedTable.Row
-    /// Unit: cycles.
-    package var predicted: Double
-    package var isCalibrated: Bool
-
-    /// How far the prediction is off, as a share of the figure: 0.1 is 10 % too much.
-    package var error: Double { predicted / published.value - 1 }
-  }
+  package typealias Row = PredictedRow
   package struct Series: Sendable, Equatable {
     package var series: PublishedSeries
     package var fit: CostFit
     package var rows: [Row]
 
-    private var predicted: [Row] { rows.filter { !$0.isCalibrated } }
-    /// Of the absolute errors of what was predicted; nil where nothing was.
-    package var medianError: Double? {
-      let errors = predicted.map { abs($0.error) }.sorted()
-      return errors.isEmpty ? nil : (errors[(errors.count - 1) / 2] + errors[errors.count / 2]) / 2
-    }
-    package var worst: Row? { predicted.max { abs($0.error) < abs($1.error) } }
+    package var medianError: Double? { rows.medianError }
+    package var worst: Row? { rows.worst }
   }
 
   package var file: String

@@ -1,0 +1,42 @@
+import Kernel
+
+/// What is known of the machine and kernel behind a published run of lib/test_vmalloc.c.
+///
+/// Source: U. Rezki, LKML, 14 December 2020 (3970X) and 16 October 2025 (Milan); A. Rambhadran,
+/// LKML, March and mid 2026 (Graviton3, Sapphire Rapids).
+package struct VmallocSeries: Sendable, Equatable {
+  package var name: String
+  package var kernel: String
+  /// CPUs of each node.
+  package var cpus: [Int]
+  package var costs: String
+  /// log 2 of twice what a kernel stack is aligned to. Kernel: `THREAD_ALIGN` (arch/x86, arch/arm64).
+  var threadAlignShift: UInt8 = 15
+  /// The row whose ratio to ours all prices are multiplied by; nil: as the cost file has them.
+  package var calibratedBy: (figure: String, pages: Int)?
+  /// What is wrong with it as a model of that machine.
+  package var caveat: String
+
+  package static func == (a: Self, b: Self) -> Bool { a.name == b.name }
+
+  /// Unit: bytes.
+  static let memory: UInt64 = 64 << 30
+
+  static let all = [
+    VmallocSeries(
+      name: "graviton3-7.0", kernel: "7.0", cpus: [64], costs: "generic-x86",
+      threadAlignShift: 16, calibratedBy: ("fix_size", 64), caveat: "by the rules of x86-64"),
+    VmallocSeries(
+      name: "graviton3-6.19", kernel: "6.19", cpus: [64], costs: "generic-x86",
+      threadAlignShift: 16, calibratedBy: ("fix_size", 16), caveat: "by the rules of x86-64"),
+    VmallocSeries(
+      name: "sapphire-rapids-aws-6.19", kernel: "6.19", cpus: [96], costs: "xeon-8375c",
+      caveat: "prices of Ice Lake; how many CPUs it has is not known"),
+    VmallocSeries(
+      name: "3970X-5.10-single-cpu", kernel: "5.10", cpus: [64], costs: "generic-x86",
+      calibratedBy: ("random_size", 1), caveat: ""),
+    VmallocSeries(
+      name: "milan-256cpu-6.18dev", kernel: "6.18", cpus: [128, 128], costs: "epyc-7r13",
+      caveat: ""),
+  ]
+}
