@@ -13,7 +13,7 @@ struct ExplainCommand: ParsableCommand {
     commandName: "explain",
     abstract: "Explain derived constants of a kernel on a machine, a GFP flag, an error code.",
     discussion: """
-      Topics: slabs, cache NAME, pcp, watermarks, vmalloc, gfp FLAGS, errors, and every error \
+      Topics: slabs, cache NAME, pcp, watermarks, vmalloc, address ADDR, gfp FLAGS, errors, and every error \
       code (S104, T108, V107). Without a topic: what each of them tells.
       """)
 
@@ -66,6 +66,7 @@ struct ExplainCommand: ParsableCommand {
     case ("gfp", true): return Explanation.allGFP
     case ("gfp", false): return try gfp(rest)
     case ("cache", false): return try cache(rest)
+    case ("address", false): return try address(rest)
     default: break
     }
     if rest.isEmpty {
@@ -107,6 +108,12 @@ struct ExplainCommand: ParsableCommand {
     throw Console.failure(
       "there is no cache `\(name)` at boot",
       hint: "there is: " + explainer.cacheNames.joined(separator: ", "), .usage)
+  }
+
+  private func address(_ text: String) throws -> Explanation {
+    if let found = try explainer().address(text) { return found }
+    throw Console.failure(
+      "`\(text)` is no address", hint: "as in kmemu explain address 0xffffc90000000000", .usage)
   }
 
   private func explainer() throws -> Explainer {

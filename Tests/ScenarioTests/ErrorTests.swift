@@ -23,7 +23,7 @@ import Testing
     ("[kmaloc: {size: 1B, as: a}]", "S116", "did you mean `kmalloc`?"),
     ("[spin_lock: l]", "S116", "it is called `lock` here"),
     ("[mempool_alloc: {}]", "S115", "this version does not have `mempool_alloc` yet"),
-    ("[kvrealloc: {size: 4KiB}]", "S115", "this version does not have `kvrealloc` yet"),
+    ("[kmemdup: {size: 4KiB}]", "S115", "this version does not have `kmemdup` yet"),
     ("[kmalloc: {size: 128, as: a}]", "S112", "as in `128B`"),
     ("[kmalloc: {size: 128b, as: a}]", "S112", "did you mean `B`?"),
     ("[kmalloc: {size: 1Kib, as: a}]", "S112", "did you mean `KiB`?"),

@@ -51,6 +51,95 @@ import Testing
     }
   }
 
+  @Test("memory of kvmalloc grows in its slot", arguments: ["5.15", "6.12", "7.2"])
+  func kvrealloc(kernel: String) throws {
+    let end = try run(
+      [
+        "kvmalloc: {size: 1KiB, as: a}", "kvrealloc: {object: a, size: 6MiB}", "touch: a",
+        "kvrealloc: {object: a, size: 9MiB}", "touch: a", "kvrealloc: {object: a, size: 1KiB}",
+        "is_vmalloc_addr: {object: a, then: [count: area], else: [count: object]}", "kvfree: a",
+        "vm_unmap_aliases",
+      ], kernel: kernel)
+    #expect(end.result.violations.isEmpty && end.mapped == 0 && end.lazy == 0)
+    #expect(end.result.counters["area"] == 1 && end.result.counters["object"] ?? 0 == 0)
+  }
+
+  @Test("vrealloc of no bytes frees; an empty slot is NULL; what cannot be had leaves the object")
+  func vrealloc() throws {
+    let end = try run([
+      "vrealloc: {object: a, size: 8KiB}", "vrealloc: {object: a, size: 64TiB}", "touch: a",
+      "vrealloc: {object: a, size: 0B}", "vfree: a",
+      "is_vmalloc_addr: {object: a, then: [count: area]}", "vm_unmap_aliases",
+    ])
+    #expect(end.result.violations.isEmpty && end.mapped == 0 && end.lazy == 0)
+    #expect(end.result.counters["area"] ?? 0 == 0)
+  }
+
+  @Test("vfree_atomic frees under a lock, by a worker, where vfree complains")
+  func vfreeAtomic() throws {
+    for (free, count) in [("vfree_atomic", 0), ("vfree", 1)] {
+      let end = try run([
+        "vmalloc: {size: 8KiB, as: a}", "preempt_disable", "\(free): a", "preempt_enable",
+        "sleep: 1ms", "vm_unmap_aliases",
+      ])
+      #expect(end.result.violations.count == count && end.mapped == 0 && end.lazy == 0, "\(free)")
+    }
+  }
+
+  @Test("where an object is: the right question of each kind of address, and the wrong one")
+  func addresses() throws {
+    let right = try run([
+      "vmalloc: {size: 8KiB, as: area}", "kmalloc: {size: 64B, as: object}",
+      "vmalloc_to_page: {object: area, offset: 4KiB}", "virt_to_page: object",
+      "virt_to_phys: object", "vfree: area", "kfree: object",
+    ])
+    #expect(right.result.violations.isEmpty)
+    for wrong in [
+      "virt_to_phys: area", "virt_to_page: area", "vmalloc_to_page: object",
+      "vmalloc_to_page: {object: area, offset: 8KiB}",
+    ] {
+      let end = try run([
+        "vmalloc: {size: 8KiB, as: area}", "kmalloc: {size: 64B, as: object}", wrong,
+        "vfree: area", "kfree: object",
+      ])
+      #expect(end.result.violations.map(\.kind) == ["bad-address"], "\(wrong)")
+    }
+    let stale = try run(["vmalloc: {size: 8KiB, as: a}", "vfree: a", "vmalloc_to_page: a"])
+    #expect(stale.result.violations.map(\.kind) == ["use-after-free"])
+  }
+
+  /// Kernel: `alloc_vmap_area()` (mm/vmalloc.c; 6.18, 7.0).
+  @Test(
+    "a task that may not sleep has vmalloc memory from 6.19 on",
+    arguments: [
+      ("6.12", "GFP_ATOMIC", false), ("7.0", "GFP_ATOMIC", true), ("7.0", "GFP_NOWAIT", true),
+      ("7.0", "GFP_KERNEL", false),
+    ])
+  func atomicTasks(kernel: String, mask: String, isLegal: Bool) throws {
+    let end = try run(
+      [
+        "preempt_disable", "__vmalloc: {size: 16KiB, gfp: \(mask), as: a}", "preempt_enable",
+        "vfree: a", "vm_unmap_aliases",
+      ], kernel: kernel)
+    #expect(end.result.violations.isEmpty == isLegal, "\(end.result.violations.map(\.message))")
+    #expect(end.mapped == 0 && end.lazy == 0)
+  }
+
+  /// Kernel: `vmalloc_fix_flags()` (mm/vmalloc.c; 6.19, 7.0, 7.1).
+  @Test(
+    "bits of a mask that vmalloc does not know are taken away",
+    arguments: [
+      ("6.18", "GFP_KERNEL | __GFP_THISNODE", 0), ("7.0", "GFP_KERNEL | __GFP_THISNODE", 1),
+      ("7.0", "GFP_KERNEL | __GFP_RETRY_MAYFAIL", 1),
+      ("7.1", "GFP_KERNEL | __GFP_RETRY_MAYFAIL", 0),
+      ("7.1", "GFP_NOFS | __GFP_ZERO | __GFP_NOFAIL", 0),
+    ])
+  func masks(kernel: String, mask: String, warnings: Int) throws {
+    let step = "__vmalloc: {size: 8KiB, gfp: \(mask), as: a}"
+    let end = try run([step, "vfree: a", step, "vfree: a"], kernel: kernel)
+    #expect(end.result.warnings.count == warnings && end.result.violations.isEmpty)
+  }
+
   @Test("a product that overflows is NULL")
   func overflow() throws {
     let end = try run(["kvcalloc: {n: 4000000000, size: 1TiB, as: a, on-failure: continue}"])
@@ -79,6 +168,14 @@ import Testing
     }
     #expect(throws: ScenarioError.self) {
       try run(["__vmalloc_node: {size: 8KiB, align: 3KiB, as: a}"])
+    }
+    for (step, kernel) in [
+      ("kvrealloc: {object: a, size: 8KiB}", "5.10"), ("vrealloc: {object: a, size: 8KiB}", "6.6"),
+      ("vfree_atomic: a", "4.4"),
+    ] {
+      #expect(throws: ScenarioError.self) {
+        try run(["vmalloc: {size: 4KiB, as: a}", step], kernel: kernel)
+      }
     }
   }
 }

@@ -118,6 +118,9 @@ extension Frame {
     case .vmAreaAllocPages: VmAreaAllocPages.name
     case .vmapPagesRange: VmapPagesRange.name
     case .vfree: Vfree.name
+    case .vfreeAtomic: VfreeAtomic.name
+    case .findVMArea: FindVMArea.name
+    case .vrealloc: Vrealloc.name
     case .removeVMArea: RemoveVMArea.name
     case .findUnlinkVmapArea: FindUnlinkVmapArea.name
     case .freeUnmapVmapArea: FreeUnmapVmapArea.name
@@ -148,6 +151,9 @@ extension Frame {
     case .doKernelRangeFlush: DoKernelRangeFlush.name
     case .kvmalloc: Kvmalloc.name
     case .kvfree: Kvfree.name
+    case .kvrealloc: Kvrealloc.name
+    case .vmallocToPage: VmallocToPage.name
+    case .virtToPhys: VirtToPhys.name
     case .touch: TouchMemory.name
     }
   }

@@ -129,6 +129,9 @@ extension Frame {
     case .vmAreaAllocPages(let path): return go(path, Frame.vmAreaAllocPages)
     case .vmapPagesRange(let path): return go(path, Frame.vmapPagesRange)
     case .vfree(let path): return go(path, Frame.vfree)
+    case .vfreeAtomic(let path): return go(path, Frame.vfreeAtomic)
+    case .findVMArea(let path): return go(path, Frame.findVMArea)
+    case .vrealloc(let path): return go(path, Frame.vrealloc)
     case .removeVMArea(let path): return go(path, Frame.removeVMArea)
     case .findUnlinkVmapArea(let path): return go(path, Frame.findUnlinkVmapArea)
     case .freeUnmapVmapArea(let path): return go(path, Frame.freeUnmapVmapArea)
@@ -159,6 +162,9 @@ extension Frame {
     case .doKernelRangeFlush(let path): return go(path, Frame.doKernelRangeFlush)
     case .kvmalloc(let path): return go(path, Frame.kvmalloc)
     case .kvfree(let path): return go(path, Frame.kvfree)
+    case .kvrealloc(let path): return go(path, Frame.kvrealloc)
+    case .vmallocToPage(let path): return go(path, Frame.vmallocToPage)
+    case .virtToPhys(let path): return go(path, Frame.virtToPhys)
     case .touch(let path): return go(path, Frame.touch)
     }
   }

@@ -146,6 +146,9 @@ package enum Frame: BitwiseCopyable {
   case vmAreaAllocPages(VmAreaAllocPages)
   case vmapPagesRange(VmapPagesRange)
   case vfree(Vfree)
+  case vfreeAtomic(VfreeAtomic)
+  case findVMArea(FindVMArea)
+  case vrealloc(Vrealloc)
   case removeVMArea(RemoveVMArea)
   case findUnlinkVmapArea(FindUnlinkVmapArea)
   case freeUnmapVmapArea(FreeUnmapVmapArea)
@@ -176,6 +179,9 @@ package enum Frame: BitwiseCopyable {
   case doKernelRangeFlush(DoKernelRangeFlush)
   case kvmalloc(Kvmalloc)
   case kvfree(Kvfree)
+  case kvrealloc(Kvrealloc)
+  case vmallocToPage(VmallocToPage)
+  case virtToPhys(VirtToPhys)
   case touch(TouchMemory)
 
   /// Whether the code behind a call reads only what is private to its CPU until its next step, so

@@ -21,6 +21,7 @@ extension World {
     case .kvmalloc(.start(let bytes, _, _)), .kmallocArray(.start(let bytes, _, _)):
       trace(.pathBeginSize, on: cpu, a: head, b: bytes)
     case .vfree(.start(let address)), .kvfree(.start(let address)),
+      .vfreeAtomic(.start(let address)),
       .removeVMArea(.start(let address)):
       trace(.pathBeginAddress, on: cpu, a: head, b: address.raw)
     case .flushTLBKernelRange(.start(let address, let pages)):

@@ -40,6 +40,7 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     reclaim_and_purge_vmap_areas
   case flush_tlb_kernel_range, do_flush_tlb_all, do_kernel_range_flush
   case __kvmalloc_node, kvfree, touch
+  case vfree_atomic, find_vm_area, vrealloc, kvrealloc, vmalloc_to_page, virt_to_phys
 
   /// As the kernel spells it.
   package var text: String { "\(self)" }

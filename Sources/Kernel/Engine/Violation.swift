@@ -19,6 +19,8 @@ package struct Violation: Sendable {
     case doubleFree = "double-free"
     case badFree = "bad-free"
     case useAfterFree = "use-after-free"
+    /// An address of one kind where another is needed.
+    case badAddress = "bad-address"
     case leak
     case wrongFreeFunction = "wrong-free-function"
   }

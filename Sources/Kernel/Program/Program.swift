@@ -121,6 +121,8 @@ package enum Op: BitwiseCopyable, Sendable {
   case free(FreeAPI, SlotRef, operation: Int16)
   /// Reads and writes the object, one access each `stride` bytes; `atRandom`: one line of it.
   case touch(SlotRef, stride: Int32, operation: Int16)
+  /// Asks where the object's byte at `offset` is in memory.
+  case translate(TranslateAPI, SlotRef, offset: UInt32, operation: Int16)
   /// `krealloc()` of the object in a slot, which stays there if it fails.
   case reallocate(Int32, SlotRef)
   case ksize(SlotRef, operation: Int16)
@@ -138,6 +140,8 @@ package enum Op: BitwiseCopyable, Sendable {
   case whenFull(SlotRef, otherwise: Int32)
   /// Goes on if the slot is empty, at `otherwise` if it holds an object or is being filled.
   case whenEmpty(SlotRef, otherwise: Int32)
+  /// Goes on if the slot holds a vmalloc address, at `otherwise` if not. Kernel: `is_vmalloc_addr()`.
+  case whenVmalloc(SlotRef, otherwise: Int32)
   case jump(Int32)
   /// Goes to one of several places, by weight.
   case choose(Int32)
@@ -185,13 +189,18 @@ struct Instruction: BitwiseCopyable {
 /// Which function frees.
 package enum FreeAPI: UInt8, BitwiseCopyable, Sendable {
   case kfree, kfreeSensitive, kfreeRCU, kfreeRCUMightSleep, kmemCacheFree, freePages, vfree, kvfree
-  case returnSheaf, vunmap, vmUnmapRAM
+  case returnSheaf, vunmap, vmUnmapRAM, vfreeAtomic
+}
+
+/// Which function says where an object is.
+package enum TranslateAPI: UInt8, BitwiseCopyable, Sendable {
+  case vmallocToPage, virtToPhys, virtToPage
 }
 
 /// One allocating call, as written in a scenario.
 package struct Allocation: BitwiseCopyable, Sendable {
   package enum API: UInt8, BitwiseCopyable, Sendable {
-    case kmalloc, krealloc, kmemCacheAlloc, allocPages, vmalloc, kvmalloc
+    case kmalloc, krealloc, kmemCacheAlloc, allocPages, vmalloc, kvmalloc, kvrealloc, vrealloc
     /// Mappings of the block of pages in the slot `size`.
     case vmap, vmMapRAM
     /// A prefilled sheaf of `size` objects; an object of the one in the slot `size`.
@@ -255,46 +264,5 @@ package struct Bulk: BitwiseCopyable, Sendable {
   ) {
     (self.first, self.count, self.cache) = (Int32(first), Int32(count), Int32(cache ?? -1))
     (self.gfp, self.operation, self.site) = (gfp, operation, site)
-  }
-}
-
-/// Which pool `pick` chooses from: the thread's own, or by weight that of another of its group.
-package struct Pick: BitwiseCopyable, Sendable {
-  /// The pool's first slot in each thread of the group, and its length.
-  package var slot: SlotRef
-  package var count: Int32
-  /// Of `own + next` picks, this many are of the own pool and of the next thread's in the group.
-  package var own: Int32
-  package var next: Int32
-
-  package init(slot: SlotRef, count: Int32, own: Int32, next: Int32) {
-    (self.slot, self.count, self.own, self.next) = (slot, count, own, next)
-  }
-}
-
-/// Places with weights.
-package struct Choice: Sendable {
-  package var places: [Int]
-  package var weights: [Int]
-  package init(places: [Int], weights: [Int]) { (self.places, self.weights) = (places, weights) }
-}
-
-/// Objects passed to another thread, which frees or uses them.
-package struct HandOver: BitwiseCopyable, Sendable {
-  /// Slots of one hand-over, in the order in which they arrive.
-  package static let slotsMax = 4
-  package var group: Int32
-  package var slots = InlineArray<4, SlotRef>(repeating: SlotRef(0))
-  package var count: Int32
-  /// Where to go on when the receiver's box is full; the objects stay.
-  package var otherwise: Int32
-  package var operation: Int16
-
-  package init(group: Int, slots: [SlotRef], otherwise: Int, operation: Int) {
-    self.group = Int32(group)
-    count = Int32(slots.count)
-    for (place, slot) in slots.enumerated() { self.slots[place] = slot }
-    self.otherwise = Int32(otherwise)
-    self.operation = Int16(operation)
   }
 }

@@ -112,7 +112,7 @@ extension ProgramPath {
       world.program.notes[place].size = bytes.overflow ? 0 : UInt32(clamping: bytes.partialValue)
       return KmallocArray.frame(
         count: allocation.count, size: size, gfp: allocation.gfp, node: node)
-    case .kmalloc, .krealloc:
+    case .kmalloc, .krealloc, .kvrealloc, .vrealloc:
       let bytes = UInt32(truncatingIfNeeded: min(size, UInt64(UInt32.max)))
       return .kmalloc(.start(size: bytes, gfp: allocation.gfp, node: node))
     case .kmemCacheAlloc:
@@ -235,6 +235,7 @@ extension ProgramPath {
       let pfn = world.architecture.pfn(of: address)
       return ask(.call(.freePages(.start(pfn, Order(Int(note.order))))), then: next)
     case .vfree: return ask(.call(.vfree(.start(address))), then: next)
+    case .vfreeAtomic: return ask(.call(.vfreeAtomic(.start(address))), then: next)
     case .vunmap: return ask(.call(.vunmap(.start(address))), then: next)
     case .vmUnmapRAM:
       guard address != .null else { return ask(.sync, then: next) }
@@ -256,6 +257,8 @@ extension ProgramPath {
     switch op {
     case .touch(let slot, let stride, let operation):
       return touch(slot, stride, operation, id, &world, cpu)
+    case .translate(let api, let slot, let offset, let operation):
+      return translate(api, slot, offset, operation, id, &world, cpu)
     case .reallocate(let allocation, let slot): return reallocate(allocation, slot, id, &world, cpu)
     case .refillSheaf(let allocation, let slot):
       return refillSheaf(allocation, slot, id, &world)

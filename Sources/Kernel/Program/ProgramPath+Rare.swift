@@ -17,6 +17,10 @@ extension ProgramPath {
       let forgotten = world.program.index(of: slot, id)
       _ = world.program.take(forgotten, at: world.turn(of: cpu))
       world.program.notes[forgotten].freed = .null
+    case .whenVmalloc(let slot, let otherwise):
+      let asked = world.program.index(of: slot, id)
+      let address = world.program.address(in: asked, at: world.turn(of: cpu))
+      if !world.vmalloc.isVmalloc(address) { jump(id, to: otherwise, &world) }
     case .pickNext(let first, let count):
       if world.hasFilledAhead(id) { return again(id, place, &world) }
       let base = world.program.activations[id].slotBase + Int32(first.raw)

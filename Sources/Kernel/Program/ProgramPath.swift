@@ -98,6 +98,8 @@ package enum ProgramPath: Path {
       where slot.isShared && world.isAhead || world.hasFilledAhead(id),
         .free(_, let slot, _) where slot.isShared && world.isAhead,
         .touch(let slot, _, _) where slot.isShared && world.isAhead,
+        .translate(_, let slot, _, _) where slot.isShared && world.isAhead,
+        .whenVmalloc(let slot, _) where slot.isShared && world.isAhead,
         .reallocate(_, let slot) where slot.isShared && world.isAhead,
         .ksize(let slot, _) where slot.isShared && world.isAhead,
         .forget(let slot) where slot.isShared && world.isAhead:

@@ -30,8 +30,9 @@ extension KernelVersion {
       bulkUse: .none,
       quarterOfFewIsAll: false, bulkPagesMax: 100, nodesMax: 1, triesLargeOrders: false,
       hugeMappings: .none, freesTablesLater: false, purgesUsableBlocks: true,
-      blocksHaveBitmap: false, kvmalloc: .kernelOnly, resetsPermissions: false,
-      exhaustion: .outOfSpace),
+      blockBytes: 72, blockBitmaps: 2, honoursMask: false, servesAtomicTasks: false,
+      maskCheck: .none, hasVfreeAtomic: false, reallocation: .none, kvmalloc: .kernelOnly,
+      resetsPermissions: false, exhaustion: .outOfSpace),
     flush: .v2_6_24,
     scheduler: SchedulerRules(wakeUpPreempts: true))
 }

@@ -3,5 +3,6 @@ extension KernelVersion {
   package static let v4_10 = v4_9.successor("4.10") {
     $0.vmalloc.purger = .underMutex
     $0.vmalloc.areaBytes = 96
+    $0.vmalloc.hasVfreeAtomic = true
   }
 }

@@ -3,5 +3,6 @@ extension KernelVersion {
   package static let v5_15 = v5_14.successor("5.15") {
     $0.slab.isSlowPathIRQsOff = false
     $0.slab.flushesByWork = true
+    $0.vmalloc.reallocation = .byOldSize
   }
 }

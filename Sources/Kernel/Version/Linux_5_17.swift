@@ -3,5 +3,6 @@ extension KernelVersion {
   package static let v5_17 = v5_16.successor("5.17") {
     $0.vmalloc.kvmalloc = .blockingNoRetry
     $0.vmalloc.bulkUse = .all
+    $0.vmalloc.honoursMask = true
   }
 }

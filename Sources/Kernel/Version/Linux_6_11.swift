@@ -7,5 +7,6 @@ extension KernelVersion {
     $0.slab.hasBuckets = true
     $0.slab.triesNodeFirst = true
     $0.slab.nodeRequestSearchesOthers = true
+    $0.vmalloc.blockBytes = 104
   }
 }

@@ -3,5 +3,7 @@ extension KernelVersion {
   package static let v6_19 = v6_18.successor("6.19") {
     $0.vmalloc.triesLargeOrders = true
     $0.vmalloc.freesTablesLater = true
+    $0.vmalloc.servesAtomicTasks = true
+    $0.vmalloc.maskCheck = .listed
   }
 }

@@ -5,5 +5,6 @@ extension KernelVersion {
     $0.slab.bulkSavesIRQs = true
     $0.vmalloc.unlinksAtOnce = true
     $0.vmalloc.areaBytes = 72
+    $0.vmalloc.blockBitmaps = 1
   }
 }

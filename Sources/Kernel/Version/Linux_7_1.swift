@@ -3,5 +3,6 @@ extension KernelVersion {
   package static let v7_1 = v7_0.successor("7.1") {
     $0.slab.sheafRefillMayNotBlock = true
     $0.vmalloc.kvmalloc = .any
+    $0.vmalloc.maskCheck = .listedWithRetryMayFail
   }
 }

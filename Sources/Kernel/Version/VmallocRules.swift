@@ -22,6 +22,21 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
     case any
   }
 
+  /// How kvrealloc makes memory larger.
+  package enum Reallocation: UInt8, BitwiseCopyable, Sendable, Equatable {
+    /// There is none. To 5.14.
+    case none
+    /// Its caller says how large it was; what is not to grow stays. 5.15 to 6.11.
+    case byOldSize
+    /// By krealloc and vrealloc, which know.
+    case byAllocators
+  }
+  /// Bits of a mask that `__vmalloc()` and `vmalloc_huge()` take away.
+  package enum MaskCheck: UInt8, BitwiseCopyable, Sendable, Equatable {
+    /// None, to 6.18; those that are not on a list, to 7.0; on which __GFP_RETRY_MAYFAIL is, too.
+    case none, listed, listedWithRetryMayFail
+  }
+
   /// Where addresses are looked for.
   package enum Store: UInt8, BitwiseCopyable, Sendable, Equatable {
     /// Among the areas in use, a list from its head on. To 2.6.27.
@@ -121,9 +136,27 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
   /// A purge of aliases takes back every block of vm_map_ram that is used up, not only those that
   /// are nearly full. Kernel: `purge_fragmented_blocks()` (mm/vmalloc.c; 6.1, 6.6).
   package var purgesUsableBlocks: Bool
-  /// Blocks of vm_map_ram have a bitmap of what is handed out. Kernel: `struct vmap_block`
-  /// (mm/vmalloc.c; 6.1, 6.4).
-  package var blocksHaveBitmap: Bool
+  /// The record of a block of vm_map_ram, without bitmaps; a CPU's number came with 6.10. Unit:
+  /// bytes. Kernel: `struct vmap_block` (mm/vmalloc.c; 2.6.28, 3.10, 3.13, 4.19, 6.1, 6.4, 6.12).
+  package var blockBytes: Int
+  /// Its bitmaps, with a bit for each page of the block: of what is handed out and of what waits for
+  /// a flush to 3.11, of the second to 4.0, of the first from 6.3 on. Unit: bitmaps. Kernel: `struct
+  /// vmap_block` (mm/vmalloc.c; 2.6.28, 3.10, 3.13, 4.19, 6.1, 6.4).
+  package var blockBitmaps: Int
+  /// __GFP_NOFAIL is honoured: what fails is tried again a tick later; and tables are made within
+  /// what the caller's mask allows (GFP_NOFS, GFP_NOIO). Kernel: `__vmalloc_node_range()`,
+  /// `__vmalloc_area_node()` (mm/vmalloc.c; 5.17, not 5.15).
+  package var honoursMask: Bool
+  /// Masks that may not block are served where the task may not sleep; a failed area is given back
+  /// by a worker. Kernel: `alloc_vmap_area()`, `defer_vm_area_cleanup()` (mm/vmalloc.c; 7.0; patches
+  /// of October 2025, in 6.19).
+  package var servesAtomicTasks: Bool
+  /// Kernel: `vmalloc_fix_flags()` (mm/vmalloc.c; 6.19, 7.0, 7.1).
+  package var maskCheck: MaskCheck
+  /// Kernel: `vfree_atomic()` (mm/vmalloc.c; 4.14; patch of December 2016, in 4.10).
+  package var hasVfreeAtomic: Bool
+  /// Kernel: `kvrealloc()` (mm/util.c; 5.15, 6.1, 6.12).
+  package var reallocation: Reallocation
   /// Kernel: `kvmalloc_node()` (mm/util.c; 4.19, 5.15, 5.17, 6.12, 6.18).
   package var kvmalloc: KvmallocRule
   /// Memory of modules is flushed from all TLBs when it is freed, since it was executable. Kernel:
@@ -141,6 +174,7 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
     bulkUse: .all, quarterOfFewIsAll: true, bulkPagesMax: 100, nodesMax: 128,
     triesLargeOrders: false,
     hugeMappings: .byNodeShare, freesTablesLater: false, purgesUsableBlocks: false,
-    blocksHaveBitmap: true, kvmalloc: .blockingNoRetry,
-    resetsPermissions: true, exhaustion: .rangeRestricted)
+    blockBytes: 104, blockBitmaps: 1, honoursMask: true, servesAtomicTasks: false,
+    maskCheck: .none, hasVfreeAtomic: true, reallocation: .byAllocators,
+    kvmalloc: .blockingNoRetry, resetsPermissions: true, exhaustion: .rangeRestricted)
 }

@@ -144,6 +144,7 @@ enum ViolationText {
     case "double-free": "BUG: Object already free at \(function)"
     case "bad-free": "BUG: Invalid object pointer at \(function)"
     case "use-after-free": "BUG: KASAN: use-after-free in \(function)"
+    case "bad-address": "BUG: address of the wrong kind at \(function)"
     case "leak": "kmemleak: unreferenced object"
     case "wrong-free-function": "WARNING: freed by the wrong function: \(function)"
     default: "BUG: \(violation.kind) at \(function)"

@@ -40,6 +40,7 @@ package struct Explanation: Sendable, Equatable {
     ("pcp", "batch and limits of the per-CPU page lists, by zone"),
     ("watermarks", "min, low and high of each zone, and what is kept from whom"),
     ("vmalloc", "address range, lazy_max_pages, nodes"),
+    ("address ADDR", "where a kernel address leads: address 0xffff888000100000"),
     ("gfp FLAGS", "what a GFP flag allows: gfp GFP_ATOMIC"),
     ("errors", "every error code"),
     ("CODE", "one error code: S104, T108, V107"),

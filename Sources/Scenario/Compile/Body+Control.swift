@@ -159,6 +159,8 @@ enum JumpThreading {
         program.code[index] = .whenFull(slot, otherwise: target(place))
       case .whenEmpty(let slot, let place):
         program.code[index] = .whenEmpty(slot, otherwise: target(place))
+      case .whenVmalloc(let slot, let place):
+        program.code[index] = .whenVmalloc(slot, otherwise: target(place))
       default: break
       }
     }

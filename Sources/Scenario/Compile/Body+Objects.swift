@@ -30,14 +30,16 @@ extension Body {
     "__get_free_pages": Kind(api: .allocPages, free: .freePages),
     "vmalloc": Kind(api: .vmalloc, free: .vfree),
     "vzalloc": Kind(api: .vmalloc, free: .vfree, zeroes: true),
-    "__vmalloc": Kind(api: .vmalloc, free: .vfree),
+    "__vmalloc": Kind(api: .vmalloc, free: .vfree, flags: .checksMask),
     "vmalloc_node": Kind(api: .vmalloc, free: .vfree),
     "vzalloc_node": Kind(api: .vmalloc, free: .vfree, zeroes: true),
     "__vmalloc_node": Kind(api: .vmalloc, free: .vfree),
     "vmalloc_user": Kind(api: .vmalloc, free: .vfree, zeroes: true),
     "vmalloc_32": Kind(api: .vmalloc, free: .vfree, gfp: .dma32),
     "module_alloc": Kind(api: .vmalloc, free: .vfree, flags: .module),
-    "vmalloc_huge": Kind(api: .vmalloc, free: .vfree, flags: .allowsHuge),
+    "vmalloc_huge": Kind(api: .vmalloc, free: .vfree, flags: [.allowsHuge, .checksMask]),
+    "vrealloc": Kind(api: .vrealloc, free: .vfree),
+    "kvrealloc": Kind(api: .kvrealloc, free: .kvfree),
     "vmap": Kind(api: .vmap, free: .vunmap),
     "vm_map_ram": Kind(api: .vmMapRAM, free: .vmUnmapRAM),
     "kvcalloc": Kind(api: .kvmalloc, free: .kvfree, zeroes: true),
@@ -136,7 +138,7 @@ extension Body {
         operation: builder.operation("\(name)(\(label))", span),
         site: site(fields, span)))
     emit(
-      kind.api == .krealloc
+      Body.reallocating.contains(name)
         ? .reallocate(Int32(index), slot) : .allocate(Int32(index), into: slot))
     onFailure(fields["on-failure"], .allocation(index), byDefault: "continue")
     noteFilled(target.text, slot, kind.free, cache: cache)
@@ -169,11 +171,19 @@ extension Body {
 
   /// Calls that the release does not have.
   private func checkRelease(_ api: Allocation.API, _ name: String, _ span: Span) {
-    guard api == .vmMapRAM, let version = builder.version, version.vmalloc.store == .list else {
-      return
+    guard let rules = builder.version?.vmalloc else { return }
+    switch api {
+    case .vmMapRAM where rules.store == .list: missing(name, since: "2.6.28", span)
+    case .kvrealloc where rules.reallocation == .none: missing(name, since: "5.15", span)
+    case .vrealloc where rules.reallocation != .byAllocators: missing(name, since: "6.12", span)
+    default: break
     }
+  }
+
+  private func missing(_ name: String, since release: String, _ span: Span) {
     findings.add(
-      .kernel, "Linux \(version.name) has no \(name)", at: span, label: "it came with 2.6.28")
+      .kernel, "Linux \(builder.version?.name ?? "") has no \(name)", at: span,
+      label: "it came with \(release)")
   }
 
   func flags(_ name: String, _ fields: Tree, _ span: Span) -> GFPFlags? {
@@ -212,10 +222,17 @@ extension Body {
   /// `kfree_rcu`, where the release has it.
   func freeLater(_ api: FreeAPI, _ fields: Tree, _ span: Span) -> Bool {
     if let version = builder.version, version.slab.kfreeRCU == .none {
-      findings.add(
-        .kernel, "Linux \(version.name) has no \(api.text)", at: span, label: "it came with 3.0")
+      missing(api.text, since: "3.0", span)
     }
     return free(api, fields, span)
+  }
+
+  /// `vfree_atomic`, where the release has it.
+  func freeAtomically(_ fields: Tree, _ span: Span) -> Bool {
+    if let version = builder.version, !version.vmalloc.hasVfreeAtomic {
+      missing(FreeAPI.vfreeAtomic.text, since: "4.10", span)
+    }
+    return free(.vfreeAtomic, fields, span)
   }
 
   /// The name of the call site: its own, or the thread's and the line.
@@ -280,50 +297,6 @@ extension Body {
     case "kmem_cache_shrink": emit(.cacheShrink(Int32(cache), operation: operation))
     default: emit(.cacheDestroy(Int32(cache), operation: operation))
     }
-    return true
-  }
-
-  /// `hand_over: {to: reader, objects: [data, head]}`.
-  func handOver(_ fields: Tree, _ span: Span) -> Bool {
-    guard let to = fields["to"], let objects = fields["objects"],
-      let name = reading.text(to, "`to`")
-    else { return false }
-    guard let receiver = builder.receivers[name] else {
-      findings.unknown(.unknownName, "thread", name, among: builder.threadNames, at: to.span)
-      return false
-    }
-    if !receiver.isReceiving {
-      findings.add(
-        .misplaced, "`\(name)` receives nothing: it has no `each:`", at: to.span,
-        notes: ["a thread that others hand objects to has `each:` steps in the place of `loop:`"])
-    } else if receiver.isEmpty {
-      findings.add(
-        .cpus, "no thread `\(name)` runs on this machine: its `on: others` is nobody",
-        at: to.span)
-    }
-    let trees = reading.list(objects, "objects", orText: true)
-    guard (1...HandOver.slotsMax).contains(trees.count) else {
-      findings.add(
-        .range, "a hand-over passes one to \(HandOver.slotsMax) objects", at: objects.span)
-      return false
-    }
-    let names = trees.compactMap(\.text)
-    if let expected = receiver.objects, expected != names {
-      findings.add(
-        .misplaced, "`\(name)` is handed [\(expected.joined(separator: ", "))] elsewhere",
-        at: objects.span,
-        notes: ["all hand-overs to a thread pass the same names in the same order"])
-    }
-    let slots = trees.compactMap { self.slot($0, "an object") }
-    guard slots.count == trees.count else { return false }
-    let index = builder.program.handOvers.count
-    builder.program.handOvers.append(
-      HandOver(
-        group: receiver.group, slots: slots, otherwise: -1,
-        operation: Int(builder.operation("hand_over", span))))
-    emit(.handOver(Int32(index)))
-    onFailure(fields["on-failure"], .handOver(index), byDefault: "drop")
-    for slot in slots { noteEmptied(slot) }
     return true
   }
 }

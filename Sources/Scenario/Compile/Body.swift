@@ -68,6 +68,9 @@ final class Body {
     return builder.program.code.count - 1
   }
 
+  /// Steps that change the object in its slot.
+  static let reallocating: Set = ["krealloc", "krealloc_array", "kvrealloc", "vrealloc"]
+
   // MARK: Slots
 
   func addSlot(_ name: String, count: Int, isPool: Bool, _ span: Span) {
@@ -91,7 +94,7 @@ final class Body {
         if entry.key == "kmem_cache_prefill_sheaf", let name = entry.value["as"]?.text {
           sheaves.insert(name)
         }
-        let isReallocated = entry.key.hasPrefix("krealloc")
+        let isReallocated = Body.reallocating.contains(entry.key)
         let tree = isReallocated ? entry.value["object"] ?? entry.value : entry.value
         if entry.key == "as", let list = tree.list {
           for item in list where item.text != nil && slots[item.text ?? ""] == nil {
@@ -280,6 +283,7 @@ extension FreeAPI {
     case .returnSheaf: "kmem_cache_return_sheaf"
     case .vunmap: "vunmap"
     case .vmUnmapRAM: "vm_unmap_ram"
+    case .vfreeAtomic: "vfree_atomic"
     }
   }
 }

@@ -104,6 +104,12 @@ package enum Words {
       name: "krealloc", keys: ["object", "size", "gfp", "on-failure", "site"],
       required: ["object", "size"], main: nil),
     Step(
+      name: "kvrealloc", keys: ["object", "size", "gfp", "on-failure", "site"],
+      required: ["object", "size"], main: nil),
+    Step(
+      name: "vrealloc", keys: ["object", "size", "gfp", "on-failure", "site"],
+      required: ["object", "size"], main: nil),
+    Step(
       name: "krealloc_array", keys: ["object", "n", "size", "gfp", "on-failure", "site"],
       required: ["object", "n", "size"], main: nil),
   ]
@@ -144,6 +150,9 @@ package enum Words {
     Step(name: "repeat", keys: ["times", "do"], required: ["times", "do"], main: nil),
     Step(name: "choose", keys: ["weight", "do"], required: ["weight", "do"], main: nil),
     Step(name: "when", keys: ["full", "empty", "then", "else"], required: ["then"], main: nil),
+    Step(
+      name: "is_vmalloc_addr", keys: ["object", "then", "else"], required: ["object", "then"],
+      main: nil),
     Step(name: "pick", keys: ["pool", "own", "next"], required: ["pool"], main: "pool"),
     Step(name: "pick_next", keys: ["pool"], required: ["pool"], main: "pool"),
     Step(name: "count", keys: ["counter"], required: ["counter"], main: "counter"),
@@ -153,7 +162,8 @@ package enum Words {
     allocating + reallocating + bulk + sheaves
     + objects(
       "kfree", "kfree_sensitive", "kfree_rcu", "kfree_rcu_mightsleep", "ksize", "free_pages",
-      "vfree", "kvfree", "vunmap", "vm_unmap_ram", "forget")
+      "vfree", "vfree_atomic", "kvfree", "vunmap", "vm_unmap_ram", "forget")
+    + objects("vmalloc_to_page", "virt_to_phys", "virt_to_page", more: ["offset"])
     + objects("kmem_cache_free", more: ["cache"]) + objects("touch", more: ["stride", "at"])
     + caches("kmem_cache_create", "kmem_cache_shrink", "kmem_cache_destroy") + own
 
@@ -164,7 +174,7 @@ package enum Words {
   package static let stepsLater: Set<String> = [
     "alloc_pages_bulk",
     "alloc_pages_node", "alloc_pages_exact", "free_pages_exact", "__free_pages", "get_zeroed_page",
-    "kvrealloc", "vfree_atomic", "kmemdup", "kstrdup",
+    "kmemdup", "kstrdup",
     "mempool_create", "mempool_alloc", "mempool_free", "dma_pool_alloc", "alloc_percpu",
     "free_percpu", "spin_trylock", "read_lock", "write_lock", "rcu_read_lock", "rcu_read_unlock",
     "call_rcu", "queue_work", "schedule_work", "wait_event", "wake_up",

@@ -20,6 +20,9 @@ struct VmallocRig: ~Copyable {
     machine = Machine(boot)
   }
 
+  /// The same machine once more.
+  init(cloning other: borrowing VmallocRig) { machine = other.machine.clone() }
+
   /// Runs `steps` as a task of `cpu` until nothing is left to do.
   mutating func run(on cpu: Int = 0, _ steps: [Step]) {
     for (place, step) in steps.enumerated() { machine.world.scripts[place] = step }

@@ -29,12 +29,14 @@ package struct AllocContext: BitwiseCopyable {
   var wanted: Int32
   var got: Int32
   var last: PFN
+  /// Slept through for memory that must be had. Unit: ticks.
+  var ticks: Int16
 
   static var blank: AllocContext {
     AllocContext(
       gfp: [], order: .zero, type: .unmovable, highest: .normal, flags: [], node: NodeID(0),
       listCount: 0, place: 0, zone: 0, preferredZone: 0, preferredNode: NodeID(0), lists: 0,
-      fetchCount: 0, block: .none, wanted: 0, got: 0, last: .none)
+      fetchCount: 0, block: .none, wanted: 0, got: 0, last: .none, ticks: 0)
   }
 }
 

@@ -5,15 +5,18 @@ import Simulation
 ///
 /// Kernel: `__alloc_pages_slowpath()` (mm/page_alloc.c, 6.12).
 /// Not modelled: reclaim, compaction, the OOM killer, retries. Where Linux would go on to them the
-/// request fails at once and is counted as `would_reclaim`.
+/// request fails at once and is counted as `would_reclaim`; with `__GFP_NOFAIL` it is tried again
+/// each tick, and after ten seconds the run ends as Linux does that finds no task to kill.
 package enum AllocPagesSlowpath: Path {
   case start(AllocID)
   case triedLowest(AllocID)
   case triedReserves(AllocID)
+  case slept(AllocID)
 
   package static var name: PathName { .__alloc_pages_slowpath }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
+    case .slept(let id): return ask(.call(.drainAllPages(.start)), then: .start(id))
     case .start(let id):
       let context = world.pages.contexts[id]
       world.pages.contexts[id].flags = .slowPath(context.gfp, context.order)
@@ -47,8 +50,12 @@ package enum AllocPagesSlowpath: Path {
     }
   }
 
-  private func fail(_ id: AllocID, _ world: inout World, _ cpu: CPUID) -> Step {
+  /// Kernel: the label `nopage`.
+  private mutating func fail(_ id: AllocID, _ world: inout World, _ cpu: CPUID) -> Step {
     let context = world.pages.contexts[id]
+    if context.gfp.contains(.noFail), context.gfp.allowsBlocking {
+      return tryAgain(id, &world, cpu)
+    }
     world.counters.add(.page_alloc_failures)
     let wouldReclaim =
       context.gfp.allowsBlocking && context.order <= .costly && !context.gfp.contains(.noRetry)
@@ -61,6 +68,29 @@ package enum AllocPagesSlowpath: Path {
       "page allocation failure: order:\(context.order.index), mode:\(context.gfp.text)\(note)",
       on: cpu)
     return .return(.pfn(.none))
+  }
+}
+
+extension AllocPagesSlowpath {
+  /// Ticks of ten seconds.
+  static let ticksMax: Int16 = 2500
+
+  /// What other CPUs have freed lies on their lists, which are drained each time.
+  ///
+  /// Kernel: `__alloc_pages_direct_reclaim()`, `__alloc_pages_may_oom()` (mm/page_alloc.c, 6.12),
+  /// `out_of_memory()` (mm/oom_kill.c, 6.12).
+  private mutating func tryAgain(_ id: AllocID, _ world: inout World, _ cpu: CPUID) -> Step {
+    if world.pages.contexts[id].ticks == 0 { world.counters.add(.would_reclaim) }
+    world.pages.contexts[id].ticks += 1
+    guard world.pages.contexts[id].ticks <= AllocPagesSlowpath.ticksMax else {
+      world.complain(
+        .deadlock,
+        "__GFP_NOFAIL waited ten seconds for memory that nobody frees: out of memory and no "
+          + "killable processes, where Linux panics", on: cpu)
+      world.isStopped = true
+      return .return(.pfn(.none))
+    }
+    return ask(.sleep(RCU.jiffy), then: .slept(id))
   }
 }
 

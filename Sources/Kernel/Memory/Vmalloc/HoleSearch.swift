@@ -59,9 +59,7 @@ package struct HoleSearch: BitwiseCopyable {
       address &+ request.size <= request.upper
     {
       visited += 1
-      if areas[area].end > address || areas[area].end &+ request.gap > address {
-        address = max(address, request.aligned(areas[area].end &+ request.gap))
-      }
+      address = max(address, request.aligned(areas[area].end &+ request.gap))
       area = areas[area].next
     }
     return (address &+ request.size <= request.upper ? address : nil, visited)

@@ -3,15 +3,13 @@ import Simulation
 
 /// Gives an area back: unmapped at once, its addresses later, its pages now, one by one.
 ///
-/// In an interrupt, or with bottom halves off, it only puts the address on this CPU's list for
-/// `DelayedVfreeWork`. With preemption off it complains, and goes on.
+/// In an interrupt, or with bottom halves off, it leaves that to `VfreeAtomic`. With preemption off
+/// it complains, and goes on.
 ///
-/// Kernel: `vfree()`, `vfree_atomic()` (mm/vmalloc.c, 6.12).
+/// Kernel: `vfree()` (mm/vmalloc.c, 6.12).
 /// Not modelled: VM_FLUSH_RESET_PERMS, memcg accounting.
 package enum Vfree: Path {
   case start(Address)
-  case listed(Address)
-  case queued
   case removed(Address)
   case permissionsReset(VmStructID)
   case freeing(VmStructID, taken: Int32)
@@ -24,11 +22,7 @@ package enum Vfree: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let address): return begin(address, &world, cpu)
-    case .listed(let address):
-      world.vmalloc.statistics.deferredFrees += 1
-      guard world.vmalloc.deferred.push(address, on: cpu.index) else { return .return() }
-      return ask(.queueWork(.delayedVfree, on: cpu), then: .queued)
-    case .queued, .done: return .return()
+    case .done: return .return()
     case .removed(let address):
       guard reply.number >= 0 else { return complain(address, &world, cpu) }
       let vm = VmStructID(reply.number)
@@ -67,8 +61,7 @@ package enum Vfree: Path {
           .badContext, "vfree in interrupt context is BUG_ON(in_interrupt()) before 3.10", on: cpu)
         return .return()
       }
-      return address == .null
-        ? .return() : ask(.work(.listEdit), then: .listed(address))
+      return ask(.call(.vfreeAtomic(.start(address))), then: .done)
     }
     world.mightSleep(on: cpu, "vfree may sleep: free after the lock, or use vfree_atomic")
     guard address != .null else { return .return() }
@@ -109,23 +102,3 @@ package enum Vfree: Path {
 
 /// An address as the kernel prints it.
 func hex(_ address: Address) -> String { "0x" + String(address.raw, radix: 16) }
-
-/// Frees what interrupts left on this CPU's list. Kernel: `delayed_vfree_work()` (6.12).
-package enum DelayedVfreeWork: Path {
-  case start
-  case next(ID<VfreeDeferred.Entry>)
-
-  package static var name: PathName { .delayed_vfree_work }
-  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
-    switch self {
-    case .start: return free(world.vmalloc.deferred.takeAll(of: cpu.index), &world)
-    case .next(let entry): return free(entry, &world)
-    }
-  }
-
-  private mutating func free(_ entry: ID<VfreeDeferred.Entry>, _ world: inout World) -> Step {
-    guard !entry.isNone else { return .return() }
-    let (address, next) = world.vmalloc.deferred.take(entry)
-    return ask(.call(.vfree(.start(address))), then: .next(next))
-  }
-}

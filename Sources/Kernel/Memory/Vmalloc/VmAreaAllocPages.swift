@@ -93,6 +93,8 @@ package enum VmAreaAllocPages: Path {
     world.pages.split(block, order)
     let vm = world.vmalloc.calls[call].vm
     for page in 0..<order.pageCount { world.vmalloc.vms.append(block + page, to: vm) }
+    // A write of each page's reference count, in records of 64 bytes: a line a page. Kernel:
+    // `split_page()` (mm/page_alloc.c, 6.12).
     return ask(.work(.vmapLine, times: Int32(order.pageCount)), then: place)
   }
 

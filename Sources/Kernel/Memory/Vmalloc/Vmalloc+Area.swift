@@ -127,7 +127,9 @@ package enum AllocVmapArea: Path {
   private mutating func begin(
     _ call: ID<VmallocCall>, _ world: inout World, _ cpu: CPUID
   ) -> Step {
-    world.mightSleep(on: cpu, "vmalloc may sleep: allocate before taking the lock")
+    if world.maySleep(call) {
+      world.mightSleep(on: cpu, "vmalloc may sleep: allocate before taking the lock")
+    }
     // Pools hold addresses of the full range alone.
     let isModule = world.vmalloc.calls[call].flags.contains(.module)
     let node = isModule ? .none : world.vmalloc.nodes.node(ofCPU: cpu.index)
@@ -209,6 +211,9 @@ package enum AllocVmapArea: Path {
   ) -> Step {
     let record = world.vmalloc.calls[call]
     world.trace(.allocVmapArea, on: cpu, a: 0, b: record.areaSize, c: 1 << 63 | record.align)
+    guard world.maySleep(call) else {
+      return ask(.call(world.vmalloc.drop(record.area)), then: .failed)
+    }
     guard record.hasPurged else {
       world.vmalloc.calls[call].hasPurged = true
       world.vmalloc.statistics.overflows += 1
@@ -222,6 +227,11 @@ package enum AllocVmapArea: Path {
 }
 
 extension World {
+  /// Whether a call sleeps where it has to: all do, before masks that may not block are served.
+  func maySleep(_ call: ID<VmallocCall>) -> Bool {
+    vmalloc.calls[call].gfp.allowsBlocking || !version.vmalloc.servesAtomicTasks
+  }
+
   /// What the kernel prints when a range has no addresses left, by release.
   func exhaustion(_ call: VmallocCall) -> String {
     let (lower, upper) = vmalloc.range(of: call)

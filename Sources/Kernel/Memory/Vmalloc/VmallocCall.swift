@@ -16,6 +16,9 @@ package struct VmallocFlags: OptionSet, BitwiseCopyable, Sendable, Hashable {
   package static let module = VmallocFlags(rawValue: 1 << 3)
   /// No guard page at the end. Kernel: `VM_NO_GUARD`, and areas that have no `vm_struct`.
   package static let noGuard = VmallocFlags(rawValue: 1 << 2)
+  /// By a function that looks at the bits of its mask. Kernel: `__vmalloc()`, `vmalloc_huge_node()`
+  /// (mm/vmalloc.c, 6.19).
+  package static let checksMask = VmallocFlags(rawValue: 1 << 4)
 }
 
 /// One activation of `__vmalloc_node_range()` and those it calls: what does not fit a frame.
@@ -34,6 +37,8 @@ package struct VmallocCall: BitwiseCopyable {
   var order = Order.zero
   /// Larger blocks are not tried any more. Kernel: `max_attempt_order` (6.19+).
   var orderMax = Order.max
+  /// Slept through for what must be had. Unit: ticks.
+  var ticks: Int16 = 0
   /// An overflow has been purged for once.
   var hasPurged = false
   var vm = VmStructID.none
@@ -44,8 +49,10 @@ package struct VmallocCall: BitwiseCopyable {
   var chunk = ID<PageChunk>.none
   /// The first of consecutive frames that are the caller's own; none where the area has pages.
   var source = PFN.none
-  /// Where the caller's frames shall be, if it has addresses already.
+  /// Where it begins: found by the search, or in a block.
   var address = Address.null
+  /// The record of the block that the addresses are for. Kernel: `struct vmap_block`.
+  var object = Address.null
 
   init(
     pages: Int32, gfp: GFPFlags, node: NodeID, flags: VmallocFlags = [], alignShift: UInt8 = 12

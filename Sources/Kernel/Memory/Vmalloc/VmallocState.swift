@@ -31,6 +31,10 @@ package struct VmallocState: ~Copyable {
   var preload: Buffer<VmapAreaID>
   /// Pages of page tables that wait for a worker: a chain. Kernel: `kernel_pgtable_work.list`.
   var tablesToFree: PFN
+  /// Arguments of calls that make memory larger.
+  var reallocations: Pool<Reallocation>
+  /// Bits of a mask were taken away once. Kernel: `WARN_ONCE()`.
+  var hasWarnedOfMask: Bool
   package internal(set) var statistics: VmallocStatistics
   /// Of areas in use, guards among them, until they are counted as lazy. Unit: pages.
   package internal(set) var usedPages = 0
@@ -91,6 +95,8 @@ package struct VmallocState: ~Copyable {
     walks = Pool(capacity: 4, blank: BlockWalk(isForced: false, measures: false))
     preload = Buffer(boot.cpuCount, .none)
     tablesToFree = .none
+    reallocations = Pool(capacity: 4, blank: Reallocation())
+    hasWarnedOfMask = false
     statistics = VmallocStatistics()
     let isSpin = rules.purger == .underSpinlock
     vmapPurge = locks.make(
@@ -163,6 +169,8 @@ package struct VmallocState: ~Copyable {
     walks = other.walks.clone()
     preload = other.preload.clone()
     tablesToFree = other.tablesToFree
+    reallocations = other.reallocations.clone()
+    hasWarnedOfMask = other.hasWarnedOfMask
     limit = other.limit
     (usedPages, highestPage) = (other.usedPages, other.highestPage)
     (start, end, modules) = (other.start, other.end, other.modules)

@@ -83,9 +83,9 @@ package struct VmapBlocks: ~Copyable {
   /// Unit: bytes of the host.
   var byteCount: Int { all.byteCount + queues.byteCount }
 
-  /// Bytes of the kernel's record: its bitmap is there from 6.3 on.
-  func recordBytes(hasBitmap: Bool) -> UInt32 {
-    112 + (hasBitmap ? UInt32(pageCount) / 8 : 0)
+  /// Bytes of the kernel's record, its bitmaps included. Kernel: `sizeof(struct vmap_block)`.
+  func recordBytes(_ rules: VmallocRules) -> UInt32 {
+    UInt32(rules.blockBytes + rules.blockBitmaps * Int(pageCount) / 8)
   }
 
   // MARK: - Handing out

@@ -64,7 +64,7 @@ package enum VmapPagesRange: Path {
     let size = record.leafSize
     guard world.vmalloc.pageTable.missingLevel(for: address, size) == nil else {
       return ask(
-        .call(.allocPages(.start(order: .zero, gfp: tableGFP(record.gfp), node: .any))),
+        .call(.allocPages(.start(order: .zero, gfp: tableGFP(record.gfp, world), node: .any))),
         then: .pageGot(call))
     }
     if size == .huge, let table = world.vmalloc.pageTable.removeTable(for: address) {
@@ -92,11 +92,17 @@ package enum VmapPagesRange: Path {
     return ask(.queueWork(.freeKernelTables, on: cpu), then: .unlocked(call))
   }
 
-  /// Table pages are GFP_KERNEL, limited by the scope that the caller's mask makes.
+  /// Table pages are GFP_KERNEL, limited by the scope that the caller's mask makes: of one that may
+  /// not block they come from the reserves.
   ///
-  /// Kernel: `memalloc_nofs_save()` and `memalloc_noio_save()` in `__vmalloc_area_node()` (5.17+).
-  private func tableGFP(_ gfp: GFPFlags) -> GFPFlags {
+  /// Kernel: `memalloc_nofs_save()` and `memalloc_noio_save()` in `__vmalloc_area_node()` (5.17),
+  /// `memalloc_apply_gfp_scope()` (mm/vmalloc.c, 7.0).
+  private func tableGFP(_ gfp: GFPFlags, _ world: borrowing World) -> GFPFlags {
     var table: GFPFlags = [.kernel, .zero]
+    guard world.version.vmalloc.honoursMask else { return table }
+    guard gfp.allowsBlocking || !world.version.vmalloc.servesAtomicTasks else {
+      return table.subtracting(.directReclaim).union(.memAlloc)
+    }
     if !gfp.contains(.fs) { table.remove(.fs) }
     if !gfp.contains(.io) { table.remove(.io) }
     return table

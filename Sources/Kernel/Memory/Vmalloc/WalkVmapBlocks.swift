@@ -34,6 +34,8 @@ package enum WalkVmapBlocks: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let walk):
+      // Each possible CPU's list head lies in its own per-CPU memory: a line a CPU, empty or not.
+      // Kernel: `for_each_possible_cpu()` over `vmap_block_queue` (mm/vmalloc.c, 6.12).
       let cpus = Int32(world.vmalloc.blocks.queues.count)
       return ask(.work(.vmapLine, times: cpus), then: .next(walk, 0))
     case .next(let walk, let index): return lock(walk, index, &world)
