@@ -151,7 +151,8 @@ extension RunResult {
         node: { page in ranges.first { $0.pages.contains(page.index) }?.node ?? NodeID(0) })
       return Vmalloc.Area(
         start: info.start, end: info.end, pages: info.pages, nodes: nodes,
-        isVmap: !info.isLazy && info.pages == 0, hasVmallocedArray: info.hasVmallocedArray,
+        isVmap: !info.isLazy && info.pages == 0 && info.hasOwner,
+        isMapRAM: !info.isLazy && !info.hasOwner, hasVmallocedArray: info.hasVmallocedArray,
         isUnpurged: info.isLazy)
     }
   }

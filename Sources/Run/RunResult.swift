@@ -167,6 +167,8 @@ package struct RunResult: Encodable, Sendable {
       package var nodes: [Int]
       /// Made by `vmap`, so its pages are another's.
       package var isVmap: Bool
+      /// Of vm_map_ram: it has no vm_struct.
+      package var isMapRAM = false
       /// Its array of page pointers is too large for a slab and lies in vmalloc space too.
       package var hasVmallocedArray: Bool
       /// Freed, and still mapped until the next purge.

@@ -133,6 +133,12 @@ struct ExplainCommand: ParsableCommand {
       throw Console.failure("the bundled cost file is damaged: \(error)", .internalError)
     }
     let config = try config(version)
+    guard description.memoryBytes <= config.architecture.memoryMax else {
+      throw Console.failure(
+        "\(config.architecture.text) reaches \(config.architecture.memoryMax >> 30) GiB of memory, and"
+          + " this machine has more",
+        hint: "--machine \"numa(memory=2GiB) core:4 pu:1\" is one with less", .usage)
+    }
     return Explainer(
       Boot(machine: description, version: version, costs: costs, config: config))
   }
@@ -155,7 +161,7 @@ extension ExplainCommand {
       let name = config.architecture
       throw Console.failure(
         "Linux \(version.name) has no such kernel for \(name.text)",
-        hint: "\(name.text) has these bits: \(Architecture.firstRelease(of: name))", .usage)
+        hint: "\(name.text): bits of address \(Architecture.firstRelease(of: name))", .usage)
     }
     return config
   }

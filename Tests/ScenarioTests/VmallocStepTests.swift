@@ -178,4 +178,55 @@ import Testing
       }
     }
   }
+
+  @Test(
+    "objects keep their whole address on every architecture",
+    arguments: [
+      ("cpu: neoverse-n1", "6.12", ""), ("cpu: neoverse-n1", "4.19", ""),
+      ("cpu: neoverse-v1", "6.12", "va-bits: 39, "), ("cpu: zen4", "6.12", "va-bits: 57, "),
+      ("cpu: cortex-a15", "6.12", ""), ("cpu: skylake", "6.12", "architecture: x86-32, "),
+      ("cpu: skylake", "2.6.24", ""),
+    ])
+  func everyArchitecture(_ cpu: String, _ release: String, _ more: String) throws {
+    let text = """
+      scenario: 1
+      machine: {memory: 2GiB, \(cpu)}
+      kernel: {\(more)version: "\(release)"}
+      threads:
+        - name: t
+          on: first
+          steps:
+            - kmalloc: {size: 256B, as: a}
+            - kmalloc: {size: 64KiB, as: b}
+            - vmalloc: {size: 12KiB, as: c}
+            - vmalloc_32: {size: 12KiB, as: d}
+            - touch: a
+            - touch: b
+            - touch: c
+            - kfree: a
+            - kfree: b
+            - vfree: c
+            - vfree: d
+            - vm_unmap_aliases
+      """
+    let checked = try check(text, machine: "core:2 pu:1").get()
+    var runner = Runner(checked.plan, options: RunOptions())
+    runner.run(drain: { _ in }, shouldStop: { _, _ in false })
+    let result = checked.judge(runner.result(wallS: 1))
+    #expect(result.violations.isEmpty, "\(result.violations)")
+    #expect(result.operations.values.allSatisfy { $0.failed == 0 }, "\(result.operations)")
+    let mapped = runner.machine.world.vmalloc.pageTable.mappedPages
+    #expect(mapped == 0 && result.vmalloc.areas == 0)
+  }
+
+  @Test("large pages fill few entries of the TLB", arguments: ["5.17", "5.18"])
+  func largePages(_ release: String) throws {
+    let end = try run(
+      [
+        "vmalloc_huge: {size: 8MiB, as: a}",
+        "repeat: {times: 30, do: [touch: {object: a, stride: 4KiB}]}", "vfree: a",
+      ], kernel: release)
+    #expect(end.result.vmalloc.tlbMisses < 100 || release == "5.17")
+    #expect(end.result.vmalloc.tlbMisses > 40_000 || release == "5.18")
+  }
 }

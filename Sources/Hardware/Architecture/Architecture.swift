@@ -16,6 +16,15 @@ public struct Architecture: Sendable, BitwiseCopyable {
       }
     }
     public var is64Bit: Bool { self == .x86_64 || self == .arm64 }
+    /// What a 32-bit kernel reaches. Kernel: `MAX_PHYSMEM_BITS`: 36 with PAE, 32 without LPAE. Unit:
+    /// bytes.
+    public var memoryMax: UInt64 {
+      switch self {
+      case .x86_64, .arm64: .max
+      case .x86_32: 64 << 30
+      case .arm32: 4 << 30
+      }
+    }
     public var isARM: Bool { self == .arm64 || self == .arm32 }
     public init?(text: String) {
       guard let found = Name.allCases.first(where: { $0.text == text }) else { return nil }

@@ -47,7 +47,8 @@ extension World {
   /// `virt_addr_valid()`.
   package func isLinear(_ address: Address) -> Bool {
     address >= architecture.directMap && !architecture.isHighMemory(address)
-      && (address - architecture.directMap) >> architecture.pageShift < pages.map.end
+      && (address - architecture.directMap) >> architecture.pageShift
+        < min(pages.map.end, architecture.lowMemoryPages)
       && !vmalloc.isVmallocOrModule(address)
   }
 }

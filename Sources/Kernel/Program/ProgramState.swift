@@ -5,23 +5,19 @@ import Simulation
 ///
 /// Nothing here costs emulated time: it stands for the code that uses the allocators.
 package struct ProgramState: ~Copyable {
-  /// What holds an object: its address, and who is filling it, in one word.
+  /// What holds an object: its address, and who is filling it.
   ///
-  /// A kernel address is known by its low 48 bits. The others are 0, or 1 + the number of the
-  /// activation whose call fills the slot or has filled it ahead of the queue: until that one's
-  /// `visibleFrom` the slot is neither full nor empty to others.
+  /// That is 0, or 1 + the number of the activation whose call fills the slot or has filled it ahead
+  /// of the queue: until that one's `visibleFrom` the slot is neither full nor empty to others.
   package struct Slot: BitwiseCopyable, Equatable {
-    let word: UInt64
-    package static let empty = Slot(word: 0)
+    package let address: Address
+    private let fillerPlusOne: Int32
+    package static let empty = Slot(.null)
 
-    init(word: UInt64) { self.word = word }
     @inline(__always) init(_ address: Address, filler: Int32 = -1) {
-      word = address.raw & 0xFFFF_FFFF_FFFF | UInt64(truncatingIfNeeded: filler &+ 1) &<< 48
+      (self.address, fillerPlusOne) = (address, filler &+ 1)
     }
-    @inline(__always) package var address: Address {
-      Address(UInt64(bitPattern: Int64(bitPattern: word &<< 16) &>> 16))
-    }
-    @inline(__always) var filler: Int32 { Int32(truncatingIfNeeded: word &>> 48) &- 1 }
+    @inline(__always) var filler: Int32 { fillerPlusOne &- 1 }
   }
 
   /// What is known of an object that did not come from a plain kmalloc.
@@ -39,7 +35,7 @@ package struct ProgramState: ~Copyable {
 
   /// A thread or a handler on its way through the code. 64 bytes.
   package struct Activation: BitwiseCopyable {
-    /// Activations there can be: a slot's word has 16 bits for one. Unit: activations.
+    /// Activations there can be. Unit: activations.
     static let countMax = 65_535
     /// Loops that may nest.
     static let depthMax = 4

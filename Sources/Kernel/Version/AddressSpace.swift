@@ -131,7 +131,7 @@ extension Architecture {
       AddressSpace.rows.first { $0.architecture == name && $0.bits == bits }
     }
     return first.isEmpty
-      ? "from the first release on"
+      ? "32 from the first release on"
       : first.map { "\($0.bits) from \($0.since)" }.joined(separator: ", ")
   }
 

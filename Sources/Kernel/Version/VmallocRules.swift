@@ -130,6 +130,9 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
   /// Kernel: `__vmalloc_node_range()` (mm/vmalloc.c; 5.19, 6.12; by size: Rapoport's patch of October
   /// 2024, in 6.13; 7.0).
   package var hugeMappings: HugeMappings
+  /// On arm64 too. Kernel: `arch_vmap_pmd_supported()` (arch/arm64/include/asm/vmalloc.h; 6.1, not
+  /// 6.0).
+  package var mapsHugeOnARM64: Bool
   /// Pages of tables that went out of use are freed by a worker. Kernel: `pagetable_free_kernel()`
   /// (mm/pgtable-generic.c; 6.19).
   package var freesTablesLater: Bool
@@ -173,7 +176,8 @@ package struct VmallocRules: BitwiseCopyable, Sendable, Equatable {
     purger: .workerOnce, unmapsLate: false, defersInInterrupt: true, areaBytes: 72,
     bulkUse: .all, quarterOfFewIsAll: true, bulkPagesMax: 100, nodesMax: 128,
     triesLargeOrders: false,
-    hugeMappings: .byNodeShare, freesTablesLater: false, purgesUsableBlocks: false,
+    hugeMappings: .byNodeShare, mapsHugeOnARM64: true, freesTablesLater: false,
+    purgesUsableBlocks: false,
     blockBytes: 104, blockBitmaps: 1, honoursMask: true, servesAtomicTasks: false,
     maskCheck: .none, hasVfreeAtomic: true, reallocation: .byAllocators,
     kvmalloc: .blockingNoRetry, resetsPermissions: true, exhaustion: .rangeRestricted)

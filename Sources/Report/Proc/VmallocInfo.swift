@@ -14,6 +14,10 @@ extension ProcFiles {
         text += " unpurged vm_area\n"
         continue
       }
+      guard !area.isMapRAM else {
+        text += " vm_map_ram\n"
+        continue
+      }
       if area.pages > 0 { text += " pages=\(area.pages)" }
       if area.isVmap { text += " vmap" } else { text += " vmalloc" }
       if area.hasVmallocedArray { text += " vpages" }

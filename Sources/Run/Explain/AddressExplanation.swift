@@ -59,7 +59,9 @@ extension Explainer {
         }
       table.rows.append([
         .text(level == count ? "pgd" : Explainer.levelNames[level - 1]),
-        .number(Int(raw >> UInt64(shift)) & (level == count ? roots : 512) - 1), .text(entry),
+        .number(
+          Int(truncatingIfNeeded: raw >> UInt64(shift)) & ((level == count ? roots : 512) - 1)),
+        .text(entry),
       ])
     }
     return table

@@ -61,11 +61,9 @@ extension MachineReader {
     }
   }
 
-  /// A 32-bit kernel reaches only so much memory. Kernel: `MAX_PHYSMEM_BITS`: 36 with PAE, 32 without
-  /// LPAE.
+  /// A 32-bit kernel reaches only so much memory.
   func checkMemory(_ machine: MachineDescription, _ config: KernelConfig, _ tree: Tree?) {
-    guard !config.architecture.is64Bit else { return }
-    let most: UInt64 = config.architecture == .x86_32 ? 64 << 30 : 4 << 30
+    let most = config.architecture.memoryMax
     guard machine.memoryBytes > most else { return }
     findings.add(
       .machine,
@@ -79,11 +77,10 @@ extension MachineReader {
       return true
     }
     let name = config.architecture
-    let bits = Architecture.addressBits(of: name).map(String.init).joined(separator: " or ")
     let wanted = config.addressBits.map { " with \($0) bits of address" } ?? ""
     findings.add(
       .kernel, "Linux \(version.name) has no kernel for \(name.text)\(wanted)", at: tree.span,
-      label: "\(name.text) has \(bits) bits, \(Architecture.firstRelease(of: name))")
+      label: "\(name.text): bits of address \(Architecture.firstRelease(of: name))")
     return false
   }
 }

@@ -51,7 +51,7 @@ extension World {
   ) -> AllocID {
     var context = AllocContext.blank
     (context.gfp, context.order) = (gfp, order)
-    (context.type, context.highest) = (MigrateType(gfp), ZoneKind(gfp))
+    (context.type, context.highest) = (MigrateType(gfp), pages.highestZone(gfp))
     context.node = node == .any ? memoryNode(of: cpu) : node
     let count = pages.zonelist.count(of: context.node, thisNodeOnly: gfp.contains(.thisNode))
     context.listCount = Int16(count)

@@ -39,6 +39,8 @@ extension PageAllocator {
     }
     var settings = PageSettings.standard
     settings.rules = boot.version.pages
+    settings.hasDMA = boot.architecture.zoneDMAEnd > 0
+    settings.hasDMA32 = boot.architecture.name.is64Bit
     settings.freeMinKiB = boot.config.minFreeKBytes
     settings.hugePages = boot.config.transparentHugePages
     settings.markBoost = boot.config.watermarkBoostFactor

@@ -15,6 +15,10 @@ package struct PageSettings: Sendable {
   package var listFraction: Int
   /// Whether a CPU's share of the last cache holds more than three batches of pages.
   package var hasLargeCache: Bool
+  /// Whether the kernel has such zones; a mask that asks for one it has not means Normal. Kernel:
+  /// `OPT_ZONE_DMA`, `OPT_ZONE_DMA32` (include/linux/gfp.h, 6.12).
+  package var hasDMA = true
+  package var hasDMA32 = true
   /// What is not a setting but the release's.
   package var rules: PageRules
 

@@ -55,3 +55,13 @@ package enum ZoneKind: UInt8, BitwiseCopyable, Comparable, CaseIterable, Sendabl
 
   package static func < (a: ZoneKind, b: ZoneKind) -> Bool { a.rawValue < b.rawValue }
 }
+
+extension PageAllocator {
+  /// The highest zone that `gfp` allows on this machine's architecture.
+  @inline(__always)
+  func highestZone(_ gfp: GFPFlags) -> ZoneKind {
+    let kind = ZoneKind(gfp)
+    guard kind < .normal else { return kind }
+    return (kind == .dma ? settings.hasDMA : settings.hasDMA32) ? kind : .normal
+  }
+}

@@ -88,7 +88,7 @@ extension World {
     switch cpuModel.broadcast {
     case .none: return nil
     case .invlpgb(let most):
-      guard version.flush.usesINVLPGB else { return nil }
+      guard version.flush.usesINVLPGB, architecture.name == .x86_64 else { return nil }
       return pages == FlushTLBKernelRange.everything
         ? 1 : (Int32(pages) + Int32(most) - 1) / Int32(most)
     case .tlbi(let hasRanges):

@@ -78,6 +78,16 @@ package enum TouchMemory: Path {
       if hit.frame != walk.frame { complainOfStale(address, &world, cpu) }
       return 0
     }
+    // The frame that a large page begins with; of a small one its own.
+    let isHuge = walk.size == .huge
+    let base = isHuge ? PFN(walk.frame.index & ~(Order.pmd.pageCount - 1)) : walk.frame
+    if world.version.vmalloc.hugeMappings != .none {
+      let large = world.tlbs.look(up: address, .huge, on: cpu.index)
+      if large.found != .nowhere {
+        if !isHuge || large.frame != base { complainOfStale(address, &world, cpu) }
+        return 0
+      }
+    }
     world.vmalloc.statistics.tlbMisses += 1
     guard !walk.frame.isNone else {
       let why = world.vmalloc.isLazy(address.raw) ? "it was freed" : "nothing is mapped there"
@@ -86,7 +96,7 @@ package enum TouchMemory: Path {
       return nil
     }
     return Int32(
-      world.tlbs.fill(address, walk.size, walk.frame, levels: walk.levels, on: cpu.index))
+      world.tlbs.fill(address, walk.size, base, levels: walk.levels, on: cpu.index))
   }
 
   private func complainOfStale(_ address: Address, _ world: inout World, _ cpu: CPUID) {

@@ -191,7 +191,9 @@ extension World {
   /// Whether an area is worth 2 MiB pages: by its size, of which each node is thought to have its
   /// part where none is named, as long as the release reckons so.
   func mapsHuge(_ call: VmallocCall) -> Bool {
-    guard call.flags.contains(.allowsHuge), version.vmalloc.hugeMappings != .none else {
+    guard call.flags.contains(.allowsHuge), version.vmalloc.hugeMappings != .none,
+      architecture.name == .x86_64 || architecture.name == .arm64 && version.vmalloc.mapsHugeOnARM64
+    else {
       return false
     }
     let sharers =
