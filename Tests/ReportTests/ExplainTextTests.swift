@@ -40,6 +40,18 @@ import Testing
     #expect(facts.first { $0.name == "lazy_max_pages" }?.value == .number(32_768))
   }
 
+  /// Nine bits a level from bit 12 up; vmalloc begins at 0xffffc90000000000 (mm.rst of x86-64).
+  @Test func anAddressIsReadLevelByLevel() throws {
+    let explainer = try Self.explainer()
+    let first = try #require(explainer.address("0xffffc90000000000"))
+    #expect(
+      first.tables.first?.rows.map { $0[1] } == [402, 0, 0, 0].map { .number($0) })
+    let other = try #require(explainer.address("ffffc90040403000"))
+    #expect(
+      other.tables.first?.rows.map { $0[1] } == [402, 1, 2, 3].map { .number($0) })
+    #expect(explainer.address("0xnumber") == nil)
+  }
+
   @Test func everyTopicFitsTheScreenAndIsJSON() throws {
     let explainer = try Self.explainer()
     var all = [

@@ -41,8 +41,10 @@ package struct Boot: Sendable {
   /// Whether processes' page tables lack the kernel. Kernel: `pti_check_boottime_disable()`
   /// (arch/x86/mm/pti.c, 4.15).
   package var hasPTI: Bool {
-    KernelNumber(version.name)! >= KernelNumber("4.15")! && !architecture.name.isARM
-      && config.pti ?? cpu.needsPTI
+    Boot.knowsPTI(version, architecture.name) && config.pti ?? cpu.needsPTI
+  }
+  package static func knowsPTI(_ version: KernelVersion, _ name: Architecture.Name) -> Bool {
+    KernelNumber(version.name)! >= KernelNumber("4.15")! && !name.isARM
   }
   package var nodeCount: Int { machine.nodes.count }
 }

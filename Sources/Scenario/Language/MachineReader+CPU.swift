@@ -61,6 +61,14 @@ extension MachineReader {
     }
   }
 
+  /// `pti: on` where no kernel has it.
+  func checkPTI(_ version: KernelVersion, _ config: KernelConfig, _ tree: Tree?) {
+    guard config.pti == true, !Boot.knowsPTI(version, config.architecture) else { return }
+    findings.add(
+      .kernel, "Linux \(version.name) for \(config.architecture.text) has no PTI",
+      at: tree?["pti"]?.span ?? tree?.span, label: "it came with 4.15, on x86")
+  }
+
   /// A 32-bit kernel reaches only so much memory.
   func checkMemory(_ machine: MachineDescription, _ config: KernelConfig, _ tree: Tree?) {
     let most = config.architecture.memoryMax

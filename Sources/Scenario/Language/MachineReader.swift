@@ -105,6 +105,7 @@ struct MachineReader {
     var config = map["config"].map { self.config($0, of: version ?? .standard) } ?? KernelConfig()
     config.architecture = standard.architecture
     readArchitecture(map, cpu, &config)
+    if let version { checkPTI(version, config, map["config"]) }
     if let version, !isBuilt(version, config, map["va-bits"] ?? map["architecture"] ?? tree) {
       return nil
     }

@@ -266,6 +266,20 @@ private let page = 4096
     #expect(rig.violations.count == 3 && rig.statistics.staleAccesses == 1)
   }
 
+  @Test("a large page that was freed is found where a TLB still has it, and only there")
+  func accessToLargePageAfterVfree() throws {
+    var rig = try VmallocRig(cpus: 2)
+    let area = rig.vmalloc(bytes: 4 << 20, flags: .allowsHuge)
+    let touch = Step.call(.touch(.start(address: area[0], bytes: 8, stride: 8)))
+    rig.run(on: 1, [touch])
+    #expect(rig.violations.isEmpty && rig.statistics.tlbMisses == 1)
+    rig.vfree([area[0]])
+    rig.run(on: 1, [touch])
+    #expect(rig.statistics.staleAccesses == 1 && rig.violations == [.useAfterFree])
+    rig.run(on: 0, [touch])
+    #expect(rig.statistics.staleAccesses == 1 && rig.violations.count == 2)
+  }
+
   /// Kernel: `kmalloc_gfp_adjust()` (mm/util.c, 6.12).
   @Test func kvmallocTriesKmallocGently() {
     let rule = VmallocRules.KvmallocRule.blockingNoRetry

@@ -93,7 +93,9 @@ extension World {
         ? 1 : (Int32(pages) + Int32(most) - 1) / Int32(most)
     case .tlbi(let hasRanges):
       guard pages != FlushTLBKernelRange.everything else { return 1 }
-      guard hasRanges, version.flush.usesRangeTLBI else { return Int32(pages) }
+      guard hasRanges, version.flush.usesRangeTLBI, architecture.name == .arm64 else {
+        return Int32(pages)
+      }
       return FlushRules.rangeOperations(pages)
     }
   }

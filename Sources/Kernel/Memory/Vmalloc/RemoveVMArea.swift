@@ -116,8 +116,10 @@ package enum VunmapRange: Path {
 /// Puts an unmapped area among those that wait for a purge, and has them purged when there are too
 /// many: by a worker, or, to 5.17, itself, if nobody else does.
 ///
-/// To 5.1 the area stays in its tree meanwhile; from 5.11 to 6.8 those that touch become one. Kernel: `free_vmap_area_noflush()` (mm/vmalloc.c,
-/// 6.12), `try_purge_vmap_area_lazy()` (mm/vmalloc.c; 3.10, 5.17).
+/// To 5.1 the area stays in its tree meanwhile; from 5.11 to 6.8 those that touch become
+/// one.
+///
+/// Kernel: `free_vmap_area_noflush()` (mm/vmalloc.c, 6.12), `try_purge_vmap_area_lazy()` (mm/vmalloc.c; 3.10, 5.17).
 package enum FreeVmapAreaNoflush: Path {
   case start(VmapAreaID)
   case busyLocked(VmapAreaID)

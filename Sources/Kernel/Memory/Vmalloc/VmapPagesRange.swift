@@ -5,8 +5,9 @@ import Simulation
 /// could.
 ///
 /// The writes take no lock, since the addresses are the caller's; hanging in a table takes
-/// `init_mm.page_table_lock`. arm64 must wait until an entry is seen, each time or once a mapping. No TLB is told: what is not present is never remembered. But where a
-/// 2 MiB page takes the place of a table of small ones, all must forget the way to that table.
+/// `init_mm.page_table_lock`. arm64 must wait until an entry is seen, each time or
+/// once a mapping. No TLB is told: what is not present is never remembered. But where a 2 MiB page
+/// takes the place of a table of small ones, all must forget the way to that table.
 ///
 /// Kernel: `vmap_pages_range()` → `vmap_small_pages_range_noflush()`, `__pte_alloc_kernel()`,
 /// `__pmd_alloc()`, `vmap_try_huge_pmd()` (mm/vmalloc.c, mm/memory.c, 6.12), `pmd_free_pte_page()`

@@ -41,7 +41,7 @@ package struct VmallocPrediction: Sendable, Equatable {
         continue
       }
       guard let version = KernelVersion(named: known.kernel),
-        let costs = try? CostFile.named(known.costs)
+        let costs = try? CostFile.named(known.costs), let cpu = try? CPUFile.named(known.cpu)
       else {
         throw RecordingError(
           .impossible, file: file, "Linux \(known.kernel) or the bundled costs are missing",
@@ -49,7 +49,7 @@ package struct VmallocPrediction: Sendable, Equatable {
       }
       let test = VmallocTest(
         kernel: version, cpus: known.cpus, memory: VmallocSeries.memory,
-        costs: costs.scaling(.pcpListOp, by: Self.pageListFactor),
+        costs: costs.scaling(.pcpListOp, by: Self.pageListFactor), cpu: cpu,
         threadAlignShift: known.threadAlignShift)
       let rows = Self.averaged(table.rows.filter { $0.series == name })
       series.append(Self.predict(known, rows, test, &leftOut))
@@ -107,7 +107,7 @@ extension VmallocPrediction {
     case .fixAlign, .randomSizeAlign:
       "zeroing: one price for a page that is in the cache and for one that is not"
     case .vmMapRAM:
-      "what arm64 orders each change of a page table by: barriers have no price here"
+      "prices of barriers and of TLBI are estimates, which weigh most where one page is mapped"
     default: "the pages' own records and lines: each page costs the same, in the cache or not"
     }
   }

@@ -11,7 +11,8 @@ package struct VmallocTest: Sendable {
   private let threadAlignShift: UInt8
 
   package init(
-    kernel: KernelVersion, cpus: [Int], memory: UInt64, costs: Costs, threadAlignShift: UInt8 = 15
+    kernel: KernelVersion, cpus: [Int], memory: UInt64, costs: Costs, cpu: CPUModel? = nil,
+    threadAlignShift: UInt8 = 15
   ) {
     var (nodes, first) = ([[Int]](), 0)
     for count in cpus {
@@ -20,9 +21,10 @@ package struct VmallocTest: Sendable {
     }
     var config = KernelConfig()
     config.memcg = false
+    if let cpu { config.architecture = cpu.architecture }
     boot = Boot(
       machine: RecordedMachine(nodes: nodes, memory: memory).description, version: kernel,
-      costs: costs, config: config)
+      cpu: cpu, costs: costs, config: config)
     self.threadAlignShift = threadAlignShift
   }
 
