@@ -151,6 +151,9 @@ extension RunResult {
       softirqs: machine.world.counters[.softirqs],
       ksoftirqdWakeups: machine.world.counters[.ksoftirqdWakeups],
       contextSwitches: machine.world.counters[.contextSwitches],
+      runQueueWaitNs: TLB.Wait(
+        mean: machine.world.tasks.waitTotal.nanoseconds / Double(max(machine.world.tasks.waits, 1)),
+        max: machine.world.tasks.waitMax.nanoseconds),
       callFunctionByCpu: (0..<cpus).map { UInt64(machine.world.cpus[$0].callInterrupts) },
       rescheduleByCpu: (0..<cpus).map { UInt64(machine.world.cpus[$0].rescheduleInterrupts) })
   }
@@ -161,7 +164,8 @@ extension RunResult {
       ($0.time, $0.cpu) < ($1.time, $1.cpu)
     }.map {
       Violation(
-        kind: $0.kind.rawValue, cpu: $0.cpu, timeNs: nanoseconds($0.time), context: $0.context,
+        kind: $0.kind.rawValue, headline: $0.headline, cpu: $0.cpu, timeNs: nanoseconds($0.time),
+        context: $0.context,
         path: $0.path, message: $0.message)
     }
   }

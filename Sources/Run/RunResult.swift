@@ -230,16 +230,21 @@ package struct RunResult: Encodable, Sendable {
     package var softirqs: UInt64
     package var ksoftirqdWakeups: UInt64
     package var contextSwitches: UInt64
+    /// From being ready to being switched to, of all tasks.
+    package var runQueueWaitNs: TLB.Wait
     package var callFunctionByCpu: [UInt64]
     package var rescheduleByCpu: [UInt64]
 
     private enum CodingKeys: CodingKey {
-      case sources, callFunction, device, softirqs, ksoftirqdWakeups, contextSwitches
+      case sources, callFunction, device, softirqs, ksoftirqdWakeups, contextSwitches,
+        runQueueWaitNs
     }
   }
 
   package struct Violation: Encodable, Sendable {
     package var kind: String
+    /// In the kernel's own words; of several lines for some.
+    package var headline: String
     package var cpu: Int
     package var timeNs: Double
     package var context: String

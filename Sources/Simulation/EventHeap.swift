@@ -57,6 +57,9 @@
     firstTime = entries[0].time
   }
 
+  /// What the first event carries; 0 when there is none.
+  @inlinable public var firstPayload: UInt64 { count > 0 ? entries[0].payload : 0 }
+
   /// Takes the first event. Complexity: O(log `count`).
   public mutating func pop() -> (time: Instant, payload: UInt64)? {
     guard count > 0 else { return nil }

@@ -40,6 +40,7 @@ import Testing
   func model(seed: UInt64) throws {
     var random = RandomStream(seed: seed, name: "rcu model", index: 0)
     let cpuCount = [1, 2, 5, 40][Int(seed) % 4]
+    let ticks = Ticks(cpuCount: cpuCount, hz: 250)
     var rcu = RCU(cpuCount: cpuCount)
     var naive = Naive()
     var (next, ran, now) = (0, 0, Instant.zero)
@@ -57,7 +58,7 @@ import Testing
         naive.quiesce(cpu)
       case 4:
         // Found idle by the one who looks for idle CPUs.
-        guard rcu.isScanDue(at: now) else { break }
+        guard rcu.isScanDue(at: now, ticks) else { break }
         naive.quiesce(cpu)
         rcu.report(CPUID(cpu), at: now)
       default: ran += Self.softirq(cpu, at: now, &rcu, &naive, &random)

@@ -48,6 +48,7 @@ extension RunResult {
             name: "eth0", arrivals: 12, cpus: [0, 1],
             handledByCpu: [6, 6] + [UInt64](repeating: 0, count: 30))
         ], callFunction: 62, device: 12, softirqs: 12, ksoftirqdWakeups: 3, contextSwitches: 5,
+        runQueueWaitNs: TLB.Wait(mean: 400, max: 900),
         callFunctionByCpu: [UInt64](repeating: 2, count: 32), rescheduleByCpu: []),
       violations: [], violationCount: 0, warnings: [], warningCount: 0, wouldReclaim: 0,
       notes: [], stateBytesPerCpu: 2048)
@@ -66,14 +67,17 @@ extension RunResult {
       waitNs: TLB.Wait(mean: 0, max: 0), slowestCpu: -1)
     result.interrupts = Interrupts(
       sources: [], callFunction: 0, device: 0, softirqs: 0, ksoftirqdWakeups: 0,
-      contextSwitches: 0, callFunctionByCpu: [], rescheduleByCpu: [])
+      contextSwitches: 0, runQueueWaitNs: TLB.Wait(mean: 0, max: 0), callFunctionByCpu: [],
+      rescheduleByCpu: [])
     (result.events, result.eventsPerS, result.wallS, result.timeNs) = (0, 0, 0, 0)
     return result
   }
 
   static func violation(cpu: Int, timeNs: Double) -> Violation {
     Violation(
-      kind: "sleeping-in-atomic", cpu: cpu, timeNs: timeNs,
+      kind: "sleeping-in-atomic",
+      headline: "BUG: sleeping function called from invalid context at alloc_vmap_area", cpu: cpu,
+      timeNs: timeNs,
       context: "in softirq net-rx, interrupted thread reader",
       path: ["net_rx_action", "vmalloc", "__vmalloc_node", "alloc_vmap_area"],
       message: """

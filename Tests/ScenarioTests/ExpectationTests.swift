@@ -44,7 +44,8 @@ import Testing
     (result.violationCount, result.warningCount, result.wouldReclaim) = (2, 1, 6)
     result.violations = (1...2).map { cpu in
       RunResult.Violation(
-        kind: "double-free", cpu: cpu, timeNs: 1, context: "", path: [], message: "")
+        kind: "double-free", headline: "BUG", cpu: cpu, timeNs: 1, context: "", path: [],
+        message: "")
     }
     result.violationsByKind = ["double-free": 120]
     result.caches.removeAll { !["kmalloc-64", "kmalloc-256"].contains($0.name) }

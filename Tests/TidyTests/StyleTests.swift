@@ -93,7 +93,7 @@ import Testing
   /// Nanoseconds have their home in cost files; a kernel constant of time is cited where it stands.
   @Test func nanosecondsLiveInCostFiles() throws {
     let kernelConstants = [
-      "Sources/Kernel/Core/SoftIRQ.swift", "Sources/Kernel/Core/RCU.swift",
+      "Sources/Kernel/Core/SoftIRQ.swift", "Sources/Kernel/Core/Ticks.swift",
       "Sources/Kernel/Engine/Machine+Tasks.swift",
       "Sources/Kernel/Memory/Page/AllocPagesSlowpath.swift",
     ]

@@ -89,7 +89,8 @@ package enum KvfreeCallRCU: Path {
   }
 
   private mutating func schedule(_ world: inout World, _ cpu: CPUID) -> Step {
-    guard let due = world.kfreeRCU.schedule(on: cpu, at: world.now),
+    guard
+      let due = world.kfreeRCU.schedule(on: cpu, at: world.now, jiffy: world.ticks.jiffy),
       let alarm = world.alarm(by: due)
     else { return ask(.enable(.irqs), then: .done) }
     return ask(alarm, then: .leaving)
@@ -120,7 +121,8 @@ package enum KfreeRCUMonitor: Path {
 
   private mutating func again(_ world: inout World, _ cpu: CPUID) -> Step {
     guard !world.kfreeRCU.cpus[cpu.index].gathering.isEmpty,
-      let due = world.kfreeRCU.schedule(on: cpu, at: world.now), let alarm = world.alarm(by: due)
+      let due = world.kfreeRCU.schedule(on: cpu, at: world.now, jiffy: world.ticks.jiffy),
+      let alarm = world.alarm(by: due)
     else { return .return() }
     return ask(alarm, then: .done)
   }

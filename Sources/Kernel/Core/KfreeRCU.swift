@@ -132,10 +132,10 @@ package struct KfreeRCU: ~Copyable {
   /// is due sooner.
   ///
   /// Kernel: `schedule_delayed_monitor_work()`; up to 6.0 the delay is one for all.
-  mutating func schedule(on cpu: CPUID, at now: Instant) -> Instant? {
+  mutating func schedule(on cpu: CPUID, at now: Instant, jiffy: Duration) -> Instant? {
     let isSoon = rules.kfreeRCUDelay >= 1000 && Int(cpus[cpu.index].gathered) >= capacity
-    let delay =
-      isSoon ? RCU.jiffy : .nanoseconds(UInt64(rules.kfreeRCUDelay) * 1_000_000)
+    let delay: Duration =
+      isSoon ? jiffy : .nanoseconds(UInt64(rules.kfreeRCUDelay) * 1_000_000)
     let due = now + delay
     guard due < cpus[cpu.index].timer else { return nil }
     cpus[cpu.index].timer = due

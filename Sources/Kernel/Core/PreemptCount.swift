@@ -24,6 +24,8 @@ package struct PreemptCount: BitwiseCopyable, Equatable {
   package var inInterrupt: Bool { bits & 0x00FF_FF00 != 0 }
   package var inHardIRQ: Bool { bits & 0x000F_0000 != 0 }
   package var inNMI: Bool { bits & 0x00F0_0000 != 0 }
+  /// A softirq, or bottom halves off. Kernel: `in_softirq()`.
+  package var inSoftIRQ: Bool { bits & 0x0000_FF00 != 0 }
   /// Kernel: `in_serving_softirq()`.
   package var inServingSoftIRQ: Bool { bits & 0x0000_0100 != 0 }
   package var bottomHalvesAreOff: Bool { bits & 0x00FF_FF00 != 0 }

@@ -89,36 +89,6 @@ package enum RCUBarrier: Path {
   }
 }
 
-/// A tick, on a CPU that RCU or a timer of `kfree_rcu()` wants one on.
-///
-/// Kernel: `rcu_sched_clock_irq()` (kernel/rcu/tree.c, 6.12). Not modelled: all else that a tick
-/// does, but for its time.
-package enum TimerTick: Path {
-  case start
-  case ticked
-  case raised
-  case done
-
-  package static var name: PathName { .tick_nohz_handler }
-  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
-    switch self {
-    case .start: return ask(.work(.timerTick), then: .ticked)
-    case .ticked:
-      // Interrupts were on where it came, so only preemption and bottom halves can be off there.
-      if world.cpus[cpu].preemptCount.bits == PreemptCount.hardirq { world.rcu.noteSwitch(cpu) }
-      guard world.rcu.isPending(cpu) else { return timers(&world, cpu) }
-      return ask(.raise(.rcu), then: .raised)
-    case .raised: return timers(&world, cpu)
-    case .done: return .return()
-    }
-  }
-
-  private mutating func timers(_ world: inout World, _ cpu: CPUID) -> Step {
-    guard world.kfreeRCU.takeDueTimer(of: cpu, at: world.now) else { return .return() }
-    return ask(.queueWork(.kfreeRCUMonitor, on: cpu), then: .done)
-  }
-}
-
 /// What a CPU does for RCU in its softirq: says that it was quiescent, begins grace periods, runs
 /// what is ready.
 ///
@@ -191,50 +161,14 @@ package enum RCUCore: Path {
 extension World {
   /// The step that has a tick come at `time` or soon after; `nil` where one comes by then anyway.
   func alarm(by time: Instant) -> Step? {
-    let ticks = (time.picoseconds / RCU.jiffy.picoseconds + 1) * RCU.jiffy.picoseconds
-    return ticks < rcu.nextTick.picoseconds ? .alarm(Instant(picoseconds: ticks)) : nil
+    let jiffy = ticks.jiffy.picoseconds
+    let tick = (time.picoseconds / jiffy + 1) * jiffy
+    return tick < ticks.next.picoseconds ? .alarm(Instant(picoseconds: tick)) : nil
   }
 
   mutating func rcuLeaf(of cpu: CPUID) -> LineID {
     let leaf = cpu.index / RCU.leafSize
     if rcu.leaves[leaf].isNone { rcu.leaves[leaf] = lines.make() }
     return rcu.leaves[leaf]
-  }
-}
-
-extension Machine {
-  /// A tick is due: idle CPUs are counted as quiescent, the others that RCU waits for are
-  /// interrupted, and those with callbacks or a timer that is due.
-  ///
-  /// Kernel: `rcu_gp_fqs()`, `tick_nohz_handler()` (6.12).
-  mutating func tick() {
-    guard world.rcu.nextTick == now else { return }
-    world.rcu.nextTick = .never
-    let isScanDue = world.rcu.isScanDue(at: now)
-    for index in 0..<cpuCount {
-      let cpu = CPUID(index)
-      let isIdle = world.cpus[cpu].current.isNone && world.cpus[cpu].depth == 0
-      if isScanDue, isIdle || world.rcu.cpus[index].idled { world.rcu.report(cpu, at: now) }
-      let isWatched = world.rcu.isInProgress && world.rcu.cpus[index].isNeeded && !isIdle
-      if isWatched || world.rcu.cpus[index].hasCallbacks
-        || world.kfreeRCU.isTimerDue(of: cpu, at: now)
-      {
-        interrupt(cpu, by: .timer)
-      }
-    }
-    setAlarm(world.rcu.isActive ? now + RCU.jiffy : world.kfreeRCU.firstTimer)
-  }
-
-  /// Sets the next tick, unless one comes sooner: no sooner than a CPU that ran ahead can be.
-  mutating func setAlarm(_ time: Instant) {
-    guard time < .never else { return }
-    var picoseconds = time.picoseconds + RCU.jiffy.picoseconds - 1
-    picoseconds -= picoseconds % RCU.jiffy.picoseconds
-    let least = (now + reach).picoseconds
-    while picoseconds <= least { picoseconds += RCU.jiffy.picoseconds }
-    let tick = Instant(picoseconds: picoseconds)
-    guard tick < world.rcu.nextTick else { return }
-    world.rcu.nextTick = tick
-    push(.tick, at: tick)
   }
 }

@@ -23,9 +23,8 @@ package enum RCUCallback: BitwiseCopyable, Equatable {
 /// Read-copy-update: a callback runs when every CPU has passed a quiescent state since it was
 /// queued.
 ///
-/// A CPU is quiescent when it switches tasks, idles, or when a tick finds it where preemption is on.
-/// Ticks come 250 times a second, only while someone waits, and only to CPUs that idle not or have
-/// callbacks (NO_HZ). Callbacks run in the RCU softirq of the CPU that queued them, `batchLimit` at
+/// A CPU is quiescent when it switches tasks, idles, or when a tick finds it in user mode, or, in a
+/// kernel that may be preempted, where preemption is on. Callbacks run in the RCU softirq of the CPU that queued them, `batchLimit` at
 /// a time.
 ///
 /// Mechanism: lists and bits; it knows no lock and raises no interrupt. Invariants:
@@ -34,7 +33,7 @@ package enum RCUCallback: BitwiseCopyable, Equatable {
 /// 3. a callback is ready only if a whole grace period lies behind its queueing.
 ///
 /// Kernel: kernel/rcu/tree.c (6.12), with CONFIG_PREEMPT_RCU. Not modelled: the tree above its
-/// leaves, the kthread of grace periods, expedited ones, callback offloading, stalls, boosting.
+/// leaves, the kthread of grace periods, expedited ones, callback offloading, boosting.
 package struct RCU: ~Copyable {
   struct Entry: BitwiseCopyable {
     var callback = RCUCallback.nothing
@@ -70,8 +69,6 @@ package struct RCU: ~Copyable {
     var hasCallbacks: Bool { !next.isEmpty || !waiting.isEmpty || !done.isEmpty }
   }
 
-  /// From one tick to the next. Kernel: HZ=250.
-  package static let jiffy = Duration.nanoseconds(4_000_000)
   /// Callbacks of one run of the softirq. Kernel: `blimit`.
   static let batchLimit: Int32 = 10
   /// CPUs that report to one leaf. Kernel: `RCU_FANOUT_LEAF`.
@@ -91,8 +88,8 @@ package struct RCU: ~Copyable {
   private var wanted: UInt64
   /// Callbacks in all lists.
   package private(set) var pending: Int
-  /// When the next tick is due; `never` where none is wanted.
-  package internal(set) var nextTick: Instant
+  /// The grace period under way was said to stall.
+  private var saidStall: Bool
   /// Callbacks that ran. Kernel: `rcu_data.n_cbs_invoked`.
   package internal(set) var invoked: UInt64
 
@@ -103,7 +100,7 @@ package struct RCU: ~Copyable {
     leaves = Buffer((cpuCount + RCU.leafSize - 1) / RCU.leafSize, .none)
     (completed, isInProgress, startedAt) = (0, false, .zero)
     (neededCount, wanted, pending, invoked) = (0, 0, 0, 0)
-    nextTick = .never
+    saidStall = false
   }
 
   private init(cloning other: borrowing RCU) {
@@ -113,7 +110,7 @@ package struct RCU: ~Copyable {
     leaves = other.leaves.clone()
     (completed, isInProgress, startedAt) = (other.completed, other.isInProgress, other.startedAt)
     (neededCount, wanted, pending) = (other.neededCount, other.wanted, other.pending)
-    (nextTick, invoked) = (other.nextTick, other.invoked)
+    (saidStall, invoked) = (other.saidStall, other.invoked)
   }
   func clone() -> RCU { RCU(cloning: self) }
 
@@ -158,6 +155,7 @@ package struct RCU: ~Copyable {
   mutating func beginIfWanted(at now: Instant) {
     guard !isInProgress, wanted > completed else { return }
     (isInProgress, startedAt, neededCount) = (true, now, cpus.count)
+    saidStall = false
     for cpu in 0..<cpus.count { (cpus[cpu].isNeeded, cpus[cpu].idled) = (true, false) }
   }
 
@@ -214,11 +212,19 @@ package struct RCU: ~Copyable {
     return !mine.waiting.isEmpty && mine.waitsFor <= completed
   }
 
-  /// When idle CPUs are looked for: a tick after the beginning, later on large machines.
+  /// When idle CPUs are looked for: a tick or a few after the beginning, later on large machines.
   ///
   /// Kernel: `rcu_gp_fqs_loop()`, `RCU_JIFFIES_TILL_FORCE_QS` + CPUs / `RCU_JIFFIES_FQS_DIV`.
-  func isScanDue(at now: Instant) -> Bool {
-    isInProgress && now >= startedAt + RCU.jiffy * Int32(1 + cpus.count / 256)
+  func isScanDue(at now: Instant, _ ticks: borrowing Ticks) -> Bool {
+    let jiffies = 1 + (ticks.hz > 250 ? 1 : 0) + (ticks.hz > 500 ? 1 : 0) + cpus.count / 256
+    return isInProgress && now >= startedAt + ticks.jiffy * Int32(jiffies)
+  }
+
+  /// Returns: a CPU that a grace period has been waiting for too long, told once a grace period.
+  mutating func takeStalled(at now: Instant) -> CPUID? {
+    guard isInProgress, !saidStall, now - startedAt >= Ticks.rcuStall else { return nil }
+    saidStall = true
+    return (0..<cpus.count).first { cpus[$0].isNeeded }.map { CPUID($0) }
   }
 
   /// Walks all lists. Complexity: O(callbacks + CPUs).

@@ -21,7 +21,8 @@ package enum SoftIRQ: UInt8, CaseIterable, BitwiseCopyable, Sendable {
 /// Runs the pending softirqs, low vector first, and again while new ones come.
 ///
 /// Kernel: `handle_softirqs()` (kernel/softirq.c, 6.12): at most `MAX_SOFTIRQ_RESTART` (10) rounds
-/// and `MAX_SOFTIRQ_TIME` (2 ms); what is left then is ksoftirqd's.
+/// and, from 3.10, `MAX_SOFTIRQ_TIME` (2 ms, in whole ticks), and none when another task is due; what
+/// is left then is ksoftirqd's.
 package enum DoSoftIRQ: Path {
   static let restartsMax: UInt8 = 10
   static let timeMax = Duration.nanoseconds(2_000_000)
@@ -61,12 +62,37 @@ package enum DoSoftIRQ: Path {
       return ask(.work(.softirqEntry), then: place)
     }
     guard world.cpus[cpu].softirqs != 0 else { return .return() }
-    let mayGoOn = restarts + 1 < DoSoftIRQ.restartsMax && world.now - since < DoSoftIRQ.timeMax
-    if mayGoOn, !world.cpus[cpu].wantsSwitch {
+    if restarts + 1 < DoSoftIRQ.restartsMax, world.hasSoftIRQTime(since: since, on: cpu) {
       return next(takePending(&world, cpu), restarts + 1, since, &world, cpu)
     }
     world.counters.add(.ksoftirqdWakeups, 1)
     return ask(.wake(world.ksoftirqd(of: cpu)), then: .woken)
+  }
+}
+
+extension World {
+  /// Whether another round may begin.
+  fileprivate func hasSoftIRQTime(since: Instant, on cpu: CPUID) -> Bool {
+    guard version.scheduler.softirqsHaveTime else { return true }
+    let most = DoSoftIRQ.timeMax.picoseconds
+    let jiffies = (most + ticks.jiffy.picoseconds - 1) / ticks.jiffy.picoseconds
+    return ticks.jiffies(at: now) < ticks.jiffies(at: since) + jiffies && !cpus[cpu].wantsSwitch
+  }
+
+  /// Whether pending softirqs of `cpu` run where an interrupt or a section without bottom halves
+  /// ends; if not, ksoftirqd runs and will find them. Kernel: `ksoftirqd_running()`.
+  func runsSoftIRQs(on cpu: CPUID) -> Bool {
+    let pending = cpus[cpu].softirqs
+    guard pending != 0 else { return false }
+    let thread = tasks.ksoftirqds[cpu.index]
+    guard version.scheduler.leftToKsoftirqd != .none, !thread.isNone else { return true }
+    if version.scheduler.leftToKsoftirqd == .notHiAndTasklet,
+      pending & (1 << UInt16(SoftIRQ.hi.rawValue) | 1 << UInt16(SoftIRQ.tasklet.rawValue)) != 0
+    {
+      return true
+    }
+    let state = tasks.all[thread].state
+    return state != .ready && (state != .running || cpus[cpu].current == thread)
   }
 }
 
@@ -81,6 +107,8 @@ package enum Ksoftirqd: Path {
     switch self {
     case .start:
       guard world.cpus[cpu].softirqs != 0 else { return .block }
+      // Where they are threaded this thread is their context.
+      if world.config.preemption == .rt { return ask(.call(.doSoftIRQ(.start)), then: .ran) }
       return ask(.disable(.bottomHalves), then: .bottomHalvesOff)
     // Enabling bottom halves again runs what is pending, as it does for any task.
     case .bottomHalvesOff: return ask(.enable(.bottomHalves), then: .ran)
@@ -95,7 +123,6 @@ package enum Ksoftirqd: Path {
 /// Kernel: `common_interrupt()`, `sysvec_call_function()`, `sysvec_reschedule_ipi()` (6.12).
 package enum HandleIRQ: Path {
   case start(IRQVector)
-  case nextSource
   case ran(source: UInt8)
   case done(IRQVector)
 
@@ -115,19 +142,11 @@ package enum HandleIRQ: Path {
     case .start(.timer):
       world.trace(.localTimerEntry, on: cpu, a: 0xec)
       return ask(.call(.timerTick(.start)), then: .done(.timer))
-    case .start(.device), .nextSource:
-      let sources = world.cpus[cpu].deviceSources
-      guard sources != 0 else { return .return() }
-      let source = UInt8(sources.trailingZeroBitCount)
-      world.cpus[cpu].deviceSources &= sources &- 1
-      world.traceHandler(source, on: cpu)
-      world.counters.add(.deviceInterrupts, 1)
-      return ask(
-        .call(world.hardirqFrame(Int(source), on: cpu)), then: .ran(source: source))
+    case .start(.nmi): return handleSource(isNMI: true, &world, cpu)
+    case .start(.device): return handleSource(isNMI: false, &world, cpu)
     case .ran(let source):
       world.trace(.irqHandlerExit, on: cpu, a: UInt64(source), b: 1)
-      self = .nextSource
-      return step(&world, on: cpu, .none)
+      return handleSource(isNMI: world.isNMI(Int(source)), &world, cpu)
     case .done(.timer):
       world.trace(.localTimerExit, on: cpu, a: 0xec)
       return .return()
@@ -135,5 +154,23 @@ package enum HandleIRQ: Path {
       world.trace(.callFunctionExit, on: cpu, a: 0xfc)
       return .return()
     }
+  }
+
+  /// The handler of the next device that interrupted.
+  private mutating func handleSource(
+    isNMI: Bool, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
+    let nmis = world.nmiSources
+    let sources = world.cpus[cpu].deviceSources & (isNMI ? nmis : ~nmis)
+    guard sources != 0 else { return .return() }
+    let source = UInt8(sources.trailingZeroBitCount)
+    world.cpus[cpu].deviceSources &= ~(1 << UInt32(source))
+    world.traceHandler(source, on: cpu)
+    world.counters.add(.deviceInterrupts, 1)
+    if world.config.preemption == .rt, !isNMI {
+      return ask(.wake(world.deferToThread(source, on: cpu)), then: .ran(source: source))
+    }
+    return ask(
+      .call(world.hardirqFrame(Int(source), on: cpu)), then: .ran(source: source))
   }
 }

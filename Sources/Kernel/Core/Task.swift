@@ -27,12 +27,14 @@ package struct Task: BitwiseCopyable {
   /// What it was at when it left the CPU.
   var context = Context()
   var preemptCount = PreemptCount()
+  var isInUser = false
   /// The locks it holds while it is off its CPU: mutexes.
   var held = InlineArray<4, LockID>(repeating: .none)
   var heldCount: UInt8 = 0
   /// The next in a run queue or a lock's queue.
   var next = TaskID.none
   var waitingSince = Instant.zero
+  var readySince = Instant.zero
 }
 
 /// All tasks, and the run queue of each CPU (its ends are in `CPU`).
@@ -40,14 +42,25 @@ package struct Tasks: ~Copyable {
   package var all: Pool<Task>
   /// The kthreads that a CPU gets when it first needs them.
   var ksoftirqds: Buffer<TaskID>
+  /// Threads of devices' interrupts, `irqThreadsMax` a CPU, and which of them have something to do.
+  var irqThreads: Buffer<TaskID>
+  var threadedIRQs: Buffer<UInt32>
+  static let irqThreadsMax = 32
+  /// How long tasks that were ready waited for their CPU.
+  package internal(set) var waits: UInt64
+  package internal(set) var waitTotal: Duration
+  package internal(set) var waitMax: Duration
   package private(set) var names: [String]
   private var nextPID: Int32
 
-  init(cpuCount: Int) {
+  init(cpuCount: Int, threadsIRQs: Bool) {
     let blank = Task(
       cpu: .none, name: 0, pid: 0, isKernelThread: true, entry: .script(Script(from: 0, to: 0)))
     all = Pool(capacity: 64, blank: blank)
     ksoftirqds = Buffer(cpuCount, .none)
+    irqThreads = Buffer(threadsIRQs ? cpuCount * Tasks.irqThreadsMax : 0, .none)
+    threadedIRQs = Buffer(cpuCount, 0)
+    (waits, waitTotal, waitMax) = (0, .zero, .zero)
     names = []
     nextPID = 1
   }
@@ -55,6 +68,9 @@ package struct Tasks: ~Copyable {
   private init(cloning other: borrowing Tasks) {
     all = other.all.clone()
     ksoftirqds = other.ksoftirqds.clone()
+    irqThreads = other.irqThreads.clone()
+    threadedIRQs = other.threadedIRQs.clone()
+    (waits, waitTotal, waitMax) = (other.waits, other.waitTotal, other.waitMax)
     names = other.names
     nextPID = other.nextPID
   }
@@ -74,7 +90,18 @@ package struct Tasks: ~Copyable {
   }
 
   /// Unit: bytes of the host.
-  var byteCount: Int { all.byteCount + ksoftirqds.byteCount }
+  var byteCount: Int {
+    all.byteCount + ksoftirqds.byteCount + irqThreads.byteCount + threadedIRQs.byteCount
+  }
+
+  /// A task that was ready gets its CPU.
+  mutating func noteRun(_ task: TaskID, at now: Instant) {
+    let length = now - all[task].readySince
+    waits += 1
+    waitTotal += length
+    waitMax = max(waitMax, length)
+  }
+  mutating func resetStatistics() { (waits, waitTotal, waitMax) = (0, .zero, .zero) }
 
   package func name(of task: TaskID) -> String {
     task.isNone ? "idle" : names[Int(all[task].name)]

@@ -60,6 +60,10 @@ package struct KernelConfig: Sendable, Equatable {
   package var addressBits: Int?
   /// `pti=`: page tables of processes without the kernel; nil: where the CPU needs it. From 4.15.
   package var pti: Bool?
+  /// CONFIG_PREEMPT_NONE, CONFIG_PREEMPT and the others, or `preempt=`; one that the release has.
+  package var preemption = PreemptionModel.full
+  /// CONFIG_HZ: ticks a second.
+  package var hz = 250
   /// CONFIG_NR_CPUS: CPUs that the kernel was built for, as distributions do. More than there are.
   package var possibleCPUs = 8192
   /// `transparent_hugepage=`: khugepaged raises min_free_kbytes.

@@ -53,6 +53,8 @@ package struct CPU: BitwiseCopyable {
   var softirqs: UInt16 = 0
   /// How the allocation that answered last was served: `CallSites.Way`.
   var allocationWay: UInt8 = 0
+  /// Why another task may have the CPU here, if none is counted why not: bits below.
+  var yielding: UInt8 = 0
   /// Accounted up to here.
   var since = Instant.zero
   /// The steps of this CPU so far, hashed in order.
@@ -81,6 +83,17 @@ package struct CPU: BitwiseCopyable {
 
   static let wantsInterrupt: UInt8 = 1
   static let wantsSwitch: UInt8 = 2
+  /// At the next tick. Kernel: `TIF_NEED_RESCHED_LAZY`.
+  static let wantsSwitchLater: UInt8 = 4
+  /// The watchdog's thread wants to note that it can run.
+  static let wantsStopper: UInt8 = 8
+
+  /// The kernel may be preempted.
+  static let isPreemptible: UInt8 = 1
+  /// The task is in user mode.
+  static let isInUser: UInt8 = 2
+  /// At the step that comes: `cond_resched()`, `might_sleep()`.
+  static let yieldsOnce: UInt8 = 4
 
   /// What a step's end is hashed as. Raw values are part of fingerprints.
   enum Mixed: UInt64 { case computes = 1, reads = 2, touches = 3 }
@@ -93,10 +106,22 @@ package struct CPU: BitwiseCopyable {
   @inline(__always) var isUndisturbedTask: Bool { depth == 0 && attention == 0 }
   var isComputing: Bool { activity == .computing || activity == .inTurn }
   var wantsSwitch: Bool { attention & CPU.wantsSwitch != 0 }
-  @inline(__always) var mustTakeInterrupt: Bool { latched != 0 && irqsOff == 0 }
-  var mustSwitch: Bool {
-    attention & CPU.wantsSwitch != 0 && depth == 0 && irqsOff == 0 && !preemptCount.inAtomic
+  @inline(__always) var mustTakeInterrupt: Bool {
+    latched != 0 && (irqsOff == 0 || latched & CPU.nmi != 0 && !preemptCount.inNMI)
   }
+  private static let nmi: UInt8 = 1 << IRQVector.nmi.rawValue
+  /// Takes the vector that goes first: an NMI, else the lowest.
+  mutating func takeVector() -> IRQVector {
+    let isNMI = latched & CPU.nmi != 0 && !preemptCount.inNMI
+    let bit = isNMI ? Int(IRQVector.nmi.rawValue) : latched.trailingZeroBitCount
+    latched &= ~(1 << UInt8(bit))
+    return IRQVector(rawValue: UInt8(bit)) ?? .device
+  }
+  var mustSwitch: Bool {
+    attention & CPU.wantsSwitch != 0 && mayYield
+  }
+  /// Kernel: `preemptible()`, or a place where the model yields without it.
+  var mayYield: Bool { maySleep && yielding != 0 }
   var nextArrival: Instant { min(arrivals[0], arrivals[1]) }
   /// Whether a task may sleep here. Kernel: the test of `__might_resched()`.
   package var maySleep: Bool { depth == 0 && irqsOff == 0 && !preemptCount.inAtomic }

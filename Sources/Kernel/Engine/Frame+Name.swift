@@ -9,6 +9,7 @@ extension Frame {
     case .handleIRQ: HandleIRQ.name
     case .doSoftIRQ: DoSoftIRQ.name
     case .ksoftirqd: Ksoftirqd.name
+    case .irqThread: IRQThread.name
     case .onEachCPU: OnEachCPU.name
     case .flushCallQueue: FlushCallQueue.name
     case .workerThread: WorkerThread.name

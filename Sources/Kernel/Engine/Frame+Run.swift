@@ -20,6 +20,7 @@ extension Frame {
     case .handleIRQ(let path): return go(path, Frame.handleIRQ)
     case .doSoftIRQ(let path): return go(path, Frame.doSoftIRQ)
     case .ksoftirqd(let path): return go(path, Frame.ksoftirqd)
+    case .irqThread(let path): return go(path, Frame.irqThread)
     case .onEachCPU(let path): return go(path, Frame.onEachCPU)
     case .flushCallQueue(let path): return go(path, Frame.flushCallQueue)
     case .workerThread(let path): return go(path, Frame.workerThread)

@@ -31,6 +31,7 @@ package enum Frame: BitwiseCopyable {
   case handleIRQ(HandleIRQ)
   case doSoftIRQ(DoSoftIRQ)
   case ksoftirqd(Ksoftirqd)
+  case irqThread(IRQThread)
   case onEachCPU(OnEachCPU)
   case flushCallQueue(FlushCallQueue)
   case workerThread(WorkerThread)

@@ -72,7 +72,16 @@ extension Machine {
       takeInterrupt(on: cpu, pausing: .asking)
       return true
     }
-    guard world.cpus[cpu].mustSwitch else { return false }
+    if case .condResched = step, world.config.preemption.yieldsOnRequest {
+      world.cpus[cpu].yielding |= CPU.yieldsOnce
+    }
+    defer { world.cpus[cpu].yielding &= ~CPU.yieldsOnce }
+    guard world.cpus[cpu].mayYield else { return false }
+    if world.cpus[cpu].attention & CPU.wantsStopper != 0 {
+      world.cpus[cpu].attention &= ~CPU.wantsStopper
+      world.ticks.noteYield(cpu, at: now)
+    }
+    guard world.cpus[cpu].wantsSwitch else { return false }
     contexts[cpu.context(0)].held = step
     switchAway(from: cpu, pausing: .asking, nextState: .ready)
     return true

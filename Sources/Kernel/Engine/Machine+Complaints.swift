@@ -15,7 +15,8 @@ extension Machine {
       }
       world.complaints.add(
         Violation(
-          kind: kind, cpu: cpu.index, time: world.now, context: describeContext(of: cpu),
+          kind: kind, headline: headline(kind, raised.message, on: cpu), cpu: cpu.index,
+          time: world.now, context: describeContext(of: cpu),
           path: callChain(of: cpu), message: raised.message))
     }
     world.complaints.raised.removeAll()

@@ -17,7 +17,8 @@ extension Machine {
   /// A device's interrupt reaches `cpu`.
   mutating func deviceInterrupts(_ cpu: CPUID, source: Int) {
     world.cpus[cpu].deviceSources |= 1 << UInt32(source)
-    world.cpus[cpu].latched |= 1 << IRQVector.device.rawValue
+    let vector = world.isNMI(source) ? IRQVector.nmi : .device
+    world.cpus[cpu].latched |= 1 << vector.rawValue
     takeIfPossible(on: cpu)
   }
 
@@ -29,7 +30,7 @@ extension Machine {
 
   private mutating func takeIfPossible(on cpu: CPUID) {
     world.cpus[cpu].attention |= CPU.wantsInterrupt
-    guard world.cpus[cpu].irqsOff == 0 else { return }
+    guard world.cpus[cpu].mustTakeInterrupt else { return }
     switch world.cpus[cpu].activity {
     case .indivisible, .asking, .switching: return
     case .computing, .inTurn:
@@ -64,13 +65,14 @@ extension Machine {
   }
 
   private mutating func enterHandler(on cpu: CPUID) {
-    let bit = world.cpus[cpu].latched.trailingZeroBitCount
-    world.cpus[cpu].latched &= world.cpus[cpu].latched &- 1
+    let vector = world.cpus[cpu].takeVector()
     if world.cpus[cpu].latched == 0 { world.cpus[cpu].attention &= ~CPU.wantsInterrupt }
     world.cpus[cpu].irqsOff += 1
     world.cpus[cpu].preemptCount.add(PreemptCount.hardirq)
-    let vector = IRQVector(rawValue: UInt8(bit)) ?? .device
-    open(.hardirq, .handleIRQ(.start(vector)), on: cpu, after: costs[.interruptEntry])
+    if vector == .nmi { world.cpus[cpu].preemptCount.add(PreemptCount.nmi) }
+    open(
+      vector == .nmi ? .nmi : .hardirq, .handleIRQ(.start(vector)), on: cpu,
+      after: costs[.interruptEntry])
   }
 
   mutating func enterSoftIRQ(on cpu: CPUID) {
@@ -105,9 +107,12 @@ extension Machine {
     guard world.cpus[cpu].depth > 0 else { return endTask(on: cpu) }
     let context = cpu.context(world.cpus[cpu].depth)
     var delay = Duration.zero
-    if contexts[context].level == .hardirq {
+    if contexts[context].level != .softirq {
       world.cpus[cpu].irqsOff -= 1
       world.cpus[cpu].preemptCount.subtract(PreemptCount.hardirq)
+      if contexts[context].level == .nmi {
+        world.cpus[cpu].preemptCount.subtract(PreemptCount.nmi)
+      }
       delay = costs[.interruptExit]
     } else {
       world.cpus[cpu].preemptCount.subtract(PreemptCount.softirq)
@@ -119,9 +124,10 @@ extension Machine {
     world.cpus[cpu].heldAtCalls = contexts[below].heldAtCalls
     if world.cpus[cpu].mustTakeInterrupt { return enterHandler(on: cpu) }
     if world.cpus[cpu].softirqs != 0, !world.cpus[cpu].preemptCount.inInterrupt,
-      contexts[context].level == .hardirq
+      contexts[context].level == .hardirq, world.runsSoftIRQs(on: cpu)
     {
-      return enterSoftIRQ(on: cpu)
+      guard world.config.preemption == .rt else { return enterSoftIRQ(on: cpu) }
+      makeReady(world.ksoftirqd(of: cpu), at: now)
     }
     resume(below, on: cpu, at: now + delay)
   }
@@ -203,9 +209,11 @@ extension Machine {
     return .none
   }
 
-  mutating func raise(_ softirq: SoftIRQ, on cpu: CPUID) -> Reply {
+  /// Outside interrupts nothing would run it soon, so ksoftirqd does. Kernel: `raise_softirq_irqoff()`.
+  mutating func raise(_ softirq: SoftIRQ, on cpu: CPUID) -> Reply? {
     world.trace(.softirqRaise, on: cpu, a: UInt64(softirq.rawValue))
     world.cpus[cpu].softirqs |= 1 << UInt16(softirq.rawValue)
-    return .none
+    guard !world.cpus[cpu].preemptCount.inInterrupt else { return Reply.none }
+    return wake(world.ksoftirqd(of: cpu), from: cpu)
   }
 }

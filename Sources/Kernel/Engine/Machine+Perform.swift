@@ -45,13 +45,22 @@ extension Machine {
     case .block: return block(on: cpu)
     case .sleep(let length): return sleep(length, on: cpu)
     case .wake(let task): return wake(task, from: cpu)
-    case .condResched: return Reply.none
+    case .condResched: return condResched(on: cpu)
     case .alarm(let time):
       setAlarm(time)
       return Reply.none
     default: preconditionFailure("perform does it")
     }
     return nil
+  }
+
+  /// In a kernel without preemption it is a quiescent state, too. Kernel: `rcu_all_qs()`.
+  private mutating func condResched(on cpu: CPUID) -> Reply {
+    if world.config.preemption.yieldsOnRequest, world.cpus[cpu].maySleep {
+      world.rcu.noteSwitch(cpu)
+      world.ticks.noteYield(cpu, at: now)
+    }
+    return .none
   }
 
   @inline(__always) private func price(_ work: Work, _ times: Int32) -> Duration {
@@ -121,6 +130,7 @@ extension Machine {
   private mutating func disable(_ mask: Mask, on cpu: CPUID) -> Reply {
     switch mask {
     case .irqs: world.cpus[cpu].irqsOff += 1
+    case .bottomHalves where world.config.preemption == .rt: break
     case .bottomHalves: world.cpus[cpu].preemptCount.add(PreemptCount.bottomHalvesOff)
     case .preemption: world.cpus[cpu].preemptCount.add(PreemptCount.preemption)
     }
@@ -131,9 +141,11 @@ extension Machine {
     switch mask {
     case .irqs: world.cpus[cpu].irqsOff -= 1
     case .preemption: world.cpus[cpu].preemptCount.subtract(PreemptCount.preemption)
+    case .bottomHalves where world.config.preemption == .rt:
+      if world.cpus[cpu].softirqs != 0 { return wake(world.ksoftirqd(of: cpu), from: cpu) }
     case .bottomHalves:
       world.cpus[cpu].preemptCount.subtract(PreemptCount.bottomHalvesOff)
-      if world.cpus[cpu].softirqs != 0, !world.cpus[cpu].preemptCount.inInterrupt {
+      if !world.cpus[cpu].preemptCount.inInterrupt, world.runsSoftIRQs(on: cpu) {
         // What is pending runs here, above the task. Kernel: `__local_bh_enable_ip()`.
         contexts[cpu.context(world.cpus[cpu].depth)].pause = .ready(at: now)
         pauseAccounting(cpu)

@@ -86,6 +86,7 @@ extension Machine {
     pauseAccounting(cpu)
     world.tasks.all[task].context = contexts[context]
     world.tasks.all[task].preemptCount = world.cpus[cpu].preemptCount
+    world.tasks.all[task].isInUser = world.cpus[cpu].yielding & CPU.isInUser != 0
     world.locks.park(context, in: &world.tasks.all[task])
     world.tasks.all[task].state = nextState
     if nextState == .ready { enqueue(task, on: cpu) }
@@ -112,9 +113,13 @@ extension Machine {
     world.rcu.noteSwitch(cpu)
     world.cpus[cpu].current = .none
     world.cpus[cpu].preemptCount = PreemptCount()
-    world.cpus[cpu].attention &= ~CPU.wantsSwitch
+    world.cpus[cpu].attention &= ~(CPU.wantsSwitch | CPU.wantsSwitchLater | CPU.wantsStopper)
+    world.cpus[cpu].yielding &= CPU.isPreemptible
+    world.ticks.noteYield(cpu, at: now)
     mix(cpu, now, 10)
-    if next.isNone { goIdle(cpu) } else { switchIn(on: cpu) }
+    guard next.isNone else { return switchIn(on: cpu) }
+    world.ticks.noteIdle()
+    goIdle(cpu)
   }
 
   /// Begins the switch to the first task in the run queue.
@@ -125,6 +130,7 @@ extension Machine {
     world.tasks.all[task].next = .none
     world.cpus[cpu].current = task
     world.tasks.all[task].state = .running
+    world.tasks.noteRun(task, at: now)
     world.counters.add(.contextSwitches)
     let end = now + costs[.contextSwitch]
     mix(cpu, end, 11)
@@ -138,6 +144,7 @@ extension Machine {
     let task = world.cpus[cpu].current
     let context = cpu.context(0)
     world.cpus[cpu].preemptCount = world.tasks.all[task].preemptCount
+    if world.tasks.all[task].isInUser { world.cpus[cpu].yielding |= CPU.isInUser }
     world.locks.unpark(context, from: world.tasks.all[task])
     let base = Int32(taskStack(task) - 1)
     if !world.tasks.all[task].hasRun {
@@ -173,6 +180,7 @@ extension Machine {
   }
 
   private mutating func enqueue(_ task: TaskID, on cpu: CPUID) {
+    world.tasks.all[task].readySince = now
     world.tasks.all[task].next = .none
     let last = world.cpus[cpu].runLast
     if last.isNone {
@@ -184,6 +192,7 @@ extension Machine {
   }
 
   private mutating func enqueueFirst(_ task: TaskID, on cpu: CPUID) {
+    world.tasks.all[task].readySince = now
     world.tasks.all[task].next = world.cpus[cpu].runFirst
     if world.cpus[cpu].runFirst.isNone { world.cpus[cpu].runLast = task }
     world.cpus[cpu].runFirst = task
@@ -292,6 +301,8 @@ extension Machine {
 
   mutating func switchFromIdle(_ cpu: CPUID) {
     world.cpus[cpu].attention &= ~CPU.wantsSwitch
+    world.ticks.noteBusy(cpu, at: now)
+    if world.ticks.next > now + world.ticks.jiffy { setAlarm(now) }
     if world.probe.isOn {
       let pid = world.tasks.all[world.cpus[cpu].runFirst].pid
       world.trace(.schedSwitch, on: cpu, a: UInt64(UInt32(pid)) << 32)
@@ -301,7 +312,9 @@ extension Machine {
 
   /// Asks `cpu` to yield: at once where it computes in a task, else at its next step boundary.
   private mutating func preempt(_ cpu: CPUID) {
-    world.cpus[cpu].attention |= CPU.wantsSwitch
+    let isLazy =
+      world.config.preemption == .lazy && world.cpus[cpu].yielding & CPU.isInUser == 0
+    world.cpus[cpu].attention |= isLazy ? CPU.wantsSwitchLater : CPU.wantsSwitch
     guard world.cpus[cpu].isComputing, world.cpus[cpu].mustSwitch else { return }
     book(cpu, until: now)
     let left = queue.time(of: cpu.programLeaf) - now

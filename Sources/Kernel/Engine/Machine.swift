@@ -87,6 +87,7 @@ package struct Machine: ~Copyable {
       let key = queue.first
       let time = Instant(picoseconds: key >> WinnerTree.leafBits)
       if loose.firstTime <= min(time, last) {
+        if dropsStaleTick() { continue }
         now = loose.firstTime
         events &+= 1
         handleLoose()

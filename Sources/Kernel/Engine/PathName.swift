@@ -3,7 +3,7 @@
 /// To add one: a case. Its raw value numbers rows of the accounting, so the order is free.
 package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case idle, script, program
-  case handle_irq, __do_softirq, ksoftirqd, worker_thread, flush_work
+  case handle_irq, __do_softirq, ksoftirqd, irq_thread, worker_thread, flush_work
   case smp_call_function_many_cond, __flush_smp_call_function_queue
   case __alloc_pages, get_page_from_freelist, rmqueue, rmqueue_bulk, __alloc_pages_slowpath
   case free_unref_page, free_pcppages_bulk, alloc_pages_bulk, drain_all_pages
@@ -51,7 +51,7 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     switch self {
     case .idle, .script, .program, .handle_irq: false
     // The first frame of a context, which nothing calls; softirq_entry shows the one that ends.
-    case .__do_softirq, .ksoftirqd, .worker_thread, .call_rcu: false
+    case .__do_softirq, .ksoftirqd, .irq_thread, .worker_thread, .call_rcu: false
     case .kmalloc, .kfree, .kmem_cache_alloc, .kmem_cache_free, .free_unref_page: false
     default: true
     }

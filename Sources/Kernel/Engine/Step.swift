@@ -66,7 +66,7 @@ package enum Mask: BitwiseCopyable { case irqs, bottomHalves, preemption }
 
 /// A hardware interrupt. Its handler is a frame like any other.
 package enum IRQVector: UInt8, BitwiseCopyable {
-  case callFunction, reschedule, device, timer
+  case callFunction, reschedule, device, timer, nmi
 }
 
 /// What answers a step: the value a called function returned, nothing after any other.

@@ -25,6 +25,8 @@ package struct Violation: Sendable {
     case wrongFreeFunction = "wrong-free-function"
   }
   package let kind: Kind
+  /// The first line of the kernel's own message.
+  package let headline: String
   package let cpu: Int
   package let time: Instant
   /// `in softirq net-rx, interrupted thread reader`.

@@ -21,6 +21,7 @@ package struct World: ~Copyable {
   package var calls: CallQueues
   package var tasks: Tasks
   package var work: WorkQueues
+  package var ticks: Ticks
   package var rcu: RCU
   package var kfreeRCU: KfreeRCU
   package var counters: Counters
@@ -46,13 +47,16 @@ package struct World: ~Copyable {
     (version, architecture, config) = (boot.version, boot.architecture, boot.config)
     (cpuModel, hasPTI) = (boot.cpu, boot.hasPTI)
     (now, queueTime) = (.zero, .zero)
-    cpus = Buffer(boot.cpuCount, CPU())
+    var cpu = CPU()
+    cpu.yielding = boot.config.preemption.preemptsKernel ? CPU.isPreemptible : 0
+    cpus = Buffer(boot.cpuCount, cpu)
     locks = Locks(contextCount: boot.cpuCount * CPU.contextsMax)
     lines = CacheLines(costs: boot.costs)
     let machine = boot.machine
     calls = CallQueues(cpuCount: boot.cpuCount, lines: &lines) { machine.cpus[$0.index].node }
-    tasks = Tasks(cpuCount: boot.cpuCount)
+    tasks = Tasks(cpuCount: boot.cpuCount, threadsIRQs: boot.config.preemption == .rt)
     work = WorkQueues(cpuCount: boot.cpuCount)
+    ticks = Ticks(cpuCount: boot.cpuCount, hz: boot.config.hz)
     rcu = RCU(cpuCount: boot.cpuCount)
     kfreeRCU = KfreeRCU(cpuCount: boot.cpuCount, boot.version.slab)
     counters = Counters()
@@ -84,6 +88,7 @@ package struct World: ~Copyable {
     calls = other.calls.clone()
     tasks = other.tasks.clone()
     work = other.work.clone()
+    ticks = other.ticks.clone()
     rcu = other.rcu.clone()
     kfreeRCU = other.kfreeRCU.clone()
     counters = other.counters.clone()
@@ -126,13 +131,30 @@ extension World {
     hasComplaint = true
   }
 
-  /// Called where the kernel has `might_sleep()` or `might_alloc()` with a blocking mask.
+  /// Called where the kernel has `might_alloc()` with a mask that allows blocking.
   ///
   /// - Parameter advice: what to do instead, for the report.
   @inline(__always)
-  package mutating func mightSleep(on cpu: CPUID, _ advice: @autoclosure () -> String) {
-    guard !cpus[cpu].maySleep else { return }
-    complain(.sleepingInAtomic, advice(), on: cpu)
+  package mutating func mightAlloc(on cpu: CPUID, _ advice: @autoclosure () -> String) {
+    let masked = cpus[cpu].irqsOff > 0 && !cpus[cpu].preemptCount.inAtomic
+    mightSleep(on: cpu, advice(), as: masked ? .irqsOffGFP : .sleepingInAtomic)
+  }
+
+  /// Called where the kernel has `might_sleep()`. A voluntary kernel yields here.
+  ///
+  /// - Parameter advice: what to do instead, for the report.
+  @inline(__always)
+  package mutating func mightSleep(
+    on cpu: CPUID, _ advice: @autoclosure () -> String,
+    as kind: Violation.Kind = .sleepingInAtomic
+  ) {
+    guard !cpus[cpu].maySleep else {
+      if cpus[cpu].wantsSwitch, config.preemption.yieldsWhereItMightSleep {
+        cpus[cpu].yielding |= CPU.yieldsOnce
+      }
+      return
+    }
+    complain(kind, advice(), on: cpu)
   }
 
   /// The node of a CPU, and the node its memory comes from. Kernel: `cpu_to_node()`,
@@ -186,6 +208,7 @@ extension World {
     program.resetMeasurements()
     shootdowns = ShootdownStatistics()
     locks.resetStatistics()
+    tasks.resetStatistics()
     slab.resetStatistics()
     for cpu in 0..<cpus.count {
       (cpus[cpu].callInterrupts, cpus[cpu].rescheduleInterrupts) = (0, 0)
@@ -197,6 +220,6 @@ extension World {
   var stateBytes: Int {
     cpus.byteCount + locks.byteCount + lines.byteCount + calls.byteCount + tasks.byteCount
       + program.byteCount + pages.listBytes + slab.cpuBytes + tlbs.byteCount
-      + vmalloc.byteCount + rcu.byteCount + kfreeRCU.byteCount
+      + vmalloc.byteCount + ticks.byteCount + rcu.byteCount + kfreeRCU.byteCount
   }
 }

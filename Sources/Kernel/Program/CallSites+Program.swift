@@ -45,7 +45,8 @@ extension Machine {
     for leak in leaks where leak.objects > 0 {
       world.complaints.add(
         Violation(
-          kind: .leak, cpu: 0, time: now, context: "at the end of the run", path: [leak.site],
+          kind: .leak, headline: "kmemleak: unreferenced object", cpu: 0, time: now,
+          context: "at the end of the run", path: [leak.site],
           message: "\(leak.objects) unreferenced object\(leak.objects == 1 ? "" : "s") of "
             + "\(leak.bytes) bytes from \(leak.site), the oldest \(leak.age.picoseconds / 1_000_000) us "
             + "old. Free them where their last pointer goes."))

@@ -53,6 +53,8 @@ package struct Program: Sendable {
     /// Units one run of the softirq handles before it raises itself again. NAPI's weight is 64.
     package var budget: Int
     package var slotCount: Int
+    /// Its interrupt cannot be masked: `hardirqEntry` runs in NMI context.
+    package var isNMI = false
 
     package init(
       name: String, cpus: [Int], interval: Int, unitsPerArrival: Int, hardirqEntry: Int,
@@ -115,10 +117,14 @@ package enum Distribution: BitwiseCopyable, Hashable, Sendable {
 package enum Op: BitwiseCopyable, Sendable {
   /// Computes. The distribution is of picoseconds.
   case work(distribution: Int32)
+  /// In user mode, where the task may be preempted whatever the kernel's model.
+  case userWork(distribution: Int32)
   case sleep(distribution: Int32)
   case allocate(Int32, into: SlotRef)
   /// Frees what a slot holds; an empty slot is `kfree(NULL)`.
   case free(FreeAPI, SlotRef, operation: Int16)
+  /// Frees a pointer into the object, which stays in its slot: the mistake of a careless driver.
+  case freeAt(FreeAPI, SlotRef, offset: UInt32, operation: Int16)
   /// Reads and writes the object, one access each `stride` bytes; `atRandom`: one line of it.
   case touch(SlotRef, stride: Int32, operation: Int16)
   /// Asks where the object's byte at `offset` is in memory.
@@ -142,6 +148,8 @@ package enum Op: BitwiseCopyable, Sendable {
   case whenEmpty(SlotRef, otherwise: Int32)
   /// Goes on if the slot holds a vmalloc address, at `otherwise` if not. Kernel: `is_vmalloc_addr()`.
   case whenVmalloc(SlotRef, otherwise: Int32)
+  /// Goes on if the context is as asked, at `otherwise` if not.
+  case whenContext(ContextPredicate, otherwise: Int32)
   case jump(Int32)
   /// Goes to one of several places, by weight.
   case choose(Int32)
@@ -153,6 +161,7 @@ package enum Op: BitwiseCopyable, Sendable {
   case disable(Mask)
   case enable(Mask)
   case raise(SoftIRQ)
+  case condResched
   case handOver(Int32)
   /// Waits for a hand-over and puts its objects into the slots from `into` on.
   case receive(into: SlotRef)

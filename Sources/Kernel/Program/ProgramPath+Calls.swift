@@ -255,6 +255,11 @@ extension ProgramPath {
   ) -> Step? {
     world.program.activations[id].began = world.now
     switch op {
+    case .freeAt(let api, let slot, let offset, let operation):
+      let place = world.program.index(of: slot, id)
+      let object = world.program.address(in: place, at: world.turn(of: cpu))
+      let address = object == .null ? object : object + Int(offset)
+      return freeElse(api, place, address, .calling(id, operation: operation), &world)
     case .touch(let slot, let stride, let operation):
       return touch(slot, stride, operation, id, &world, cpu)
     case .translate(let api, let slot, let offset, let operation):

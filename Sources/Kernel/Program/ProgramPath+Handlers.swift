@@ -71,6 +71,10 @@ extension ProgramState {
 }
 
 extension World {
+  /// Sources whose interrupts cannot be masked, one bit each.
+  var nmiSources: UInt32 { program.nmiSources }
+  func isNMI(_ source: Int) -> Bool { program.nmiSources & 1 << UInt32(source) != 0 }
+
   /// What the workload hangs on a softirq that the kernel has too; `nil` without interrupts.
   @inline(__always)
   func workloadFrame(_ vector: SoftIRQ) -> Frame? {

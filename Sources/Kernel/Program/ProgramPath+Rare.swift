@@ -13,6 +13,14 @@ extension ProgramPath {
       let length = world.program.draw(distribution, &stream)
       world.program.activations[id].stream = stream
       return ask(.sleep(Duration(picoseconds: length)), then: .go(id))
+    case .userWork(let distribution):
+      var stream = world.program.activations[id].stream
+      let length = world.program.draw(distribution, &stream)
+      world.program.activations[id].stream = stream
+      world.cpus[cpu].yielding |= CPU.isInUser
+      return ask(.run(Duration(picoseconds: length)), then: .ranInUser(id))
+    case .whenContext(let predicate, let otherwise):
+      if !predicate.holds(world.cpus[cpu]) { jump(id, to: otherwise, &world) }
     case .forget(let slot):
       let forgotten = world.program.index(of: slot, id)
       _ = world.program.take(forgotten, at: world.turn(of: cpu))
@@ -70,6 +78,7 @@ extension ProgramPath {
       return ask(.release(world.program.locks[Int(lock)], irqs: irqs), then: .go(id))
     case .disable(let mask): return ask(.disable(mask), then: .go(id))
     case .enable(let mask): return ask(.enable(mask), then: .go(id))
+    case .condResched: return ask(.condResched, then: .go(id))
     case .raise(let softirq): return ask(.raise(softirq), then: .go(id))
     default: return call(op, id, &world, cpu)
     }

@@ -15,6 +15,8 @@ package enum ProgramPath: Path {
   case sheafRefilling(ID<ProgramState.Activation>, allocation: Int32)
   /// Any other call that is measured.
   case calling(ID<ProgramState.Activation>, operation: Int16)
+  /// Back from user mode.
+  case ranInUser(ID<ProgramState.Activation>)
   case boxHere(ID<ProgramState.Activation>, handOver: Int32)
   case boxGiven(ID<ProgramState.Activation>, operation: Int16)
   case mailHere(ID<ProgramState.Activation>, into: SlotRef)
@@ -40,6 +42,9 @@ package enum ProgramPath: Path {
       return interpret(id, &world, cpu)
     case .calling(let id, let operation):
       note(id, operation, &world)
+      return interpret(id, &world, cpu)
+    case .ranInUser(let id):
+      world.cpus[cpu].yielding &= ~CPU.isInUser
       return interpret(id, &world, cpu)
     case .boxHere(let id, let handOver): return deliver(id, Int(handOver), &world, cpu)
     case .boxGiven(let id, let operation):
@@ -98,6 +103,7 @@ package enum ProgramPath: Path {
       where slot.isShared && world.isAhead || world.hasFilledAhead(id),
         .free(_, let slot, _) where slot.isShared && world.isAhead,
         .touch(let slot, _, _) where slot.isShared && world.isAhead,
+        .freeAt(_, let slot, _, _) where slot.isShared && world.isAhead,
         .translate(_, let slot, _, _) where slot.isShared && world.isAhead,
         .whenVmalloc(let slot, _) where slot.isShared && world.isAhead,
         .reallocate(_, let slot) where slot.isShared && world.isAhead,

@@ -150,6 +150,8 @@ package struct ProgramState: ~Copyable {
   package let siteNames: [String]
   /// Measured operations until the run ends; below zero: no limit.
   package var operationsLeft: Int
+  /// Sources whose interrupts cannot be masked, one bit each.
+  private(set) var nmiSources: UInt32
   let cpuCount: Int
   var usedSlots: Int
   let seed: UInt64
@@ -193,7 +195,7 @@ package struct ProgramState: ~Copyable {
     failures = Buffer(program.operations.count, 0)
     sites = CallSites(siteCount: program.sites.count, isOn: program.followsSites)
     siteNames = program.sites
-    usedSlots = 0
+    (usedSlots, nmiSources) = (0, 0)
     operationsLeft = -1
     fillChoices(program)
     fillThreads(program)
@@ -231,7 +233,7 @@ package struct ProgramState: ~Copyable {
     sites = other.sites.clone()
     siteNames = other.siteNames
     (cpuCount, usedSlots, seed) = (other.cpuCount, other.usedSlots, other.seed)
-    operationsLeft = other.operationsLeft
+    (operationsLeft, nmiSources) = (other.operationsLeft, other.nmiSources)
   }
   func clone() -> ProgramState { ProgramState(cloning: self) }
 
@@ -295,6 +297,7 @@ package struct ProgramState: ~Copyable {
   private mutating func fillSources(_ program: Program) {
     var used = 0
     for (index, source) in program.sources.enumerated() {
+      if source.isNMI { nmiSources |= 1 << UInt32(index) }
       sources[index] = SourceRecord(
         firstCPU: Int32(used), cpuCount: Int32(source.cpus.count), turn: 0,
         interval: Int32(source.interval), units: Int32(source.unitsPerArrival),

@@ -77,8 +77,9 @@ extension TextReport {
   }
 
   private func splat(_ violation: RunResult.Violation, count: Int, cpus: [Int]) -> String {
-    let headline = ViolationText.headline(violation)
-    var lines = [paint.red(Figures.wrapped(headline, indent: 2))]
+    var lines = violation.headline.split(separator: "\n").map {
+      paint.red(Figures.wrapped(String($0), indent: 2))
+    }
     let place =
       "CPU \(violation.cpu), t=\(Figures.time(violation.timeNs)), \(violation.context)"
     lines.append(item(place))
@@ -117,37 +118,5 @@ extension TextReport {
       ? "none" : paint.red(Figures.count(result.violationCount))
     lines.append("\(expectations)        violations  \(violations)")
     return lines.joined(separator: "\n") + "\n"
-  }
-}
-
-/// The first line of a violation, in the words of the kernel's own message.
-///
-/// Kernel: kernel/sched/core.c, kernel/locking/lockdep.c, kernel/watchdog.c, kernel/smp.c,
-/// mm/slub.c, mm/vmalloc.c, mm/kmemleak.c (6.12).
-enum ViolationText {
-  static func headline(_ violation: RunResult.Violation) -> String {
-    let function = violation.path.last ?? "the workload"
-    let cpu = violation.cpu
-    return switch violation.kind {
-    case "sleeping-in-atomic":
-      "BUG: sleeping function called from invalid context at \(function)"
-    case "scheduling-while-atomic": "BUG: scheduling while atomic: \(function)"
-    case "bad-context": "WARNING: bad context for \(function)"
-    case "irqs-off-gfp": "WARNING: allocation that may sleep with interrupts off at \(function)"
-    case "lock-order": "WARNING: possible circular locking dependency detected at \(function)"
-    case "self-deadlock": "WARNING: possible recursive locking detected at \(function)"
-    case "deadlock": "BUG: deadlock: no CPU can go on"
-    case "ipi-irqs-off": "WARNING: \(function) sends a call and waits with interrupts off"
-    case "soft-lockup": "watchdog: BUG: soft lockup - CPU#\(cpu) stuck in \(function)"
-    case "hard-lockup": "watchdog: Watchdog detected hard LOCKUP on cpu \(cpu)"
-    case "rcu-stall": "rcu: INFO: rcu_sched detected stalls on CPU \(cpu)"
-    case "double-free": "BUG: Object already free at \(function)"
-    case "bad-free": "BUG: Invalid object pointer at \(function)"
-    case "use-after-free": "BUG: KASAN: use-after-free in \(function)"
-    case "bad-address": "BUG: address of the wrong kind at \(function)"
-    case "leak": "kmemleak: unreferenced object"
-    case "wrong-free-function": "WARNING: freed by the wrong function: \(function)"
-    default: "BUG: \(violation.kind) at \(function)"
-    }
   }
 }

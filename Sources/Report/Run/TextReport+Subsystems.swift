@@ -142,7 +142,10 @@ extension TextReport {
       (interrupts.softirqs, "softirqs"), (interrupts.ksoftirqdWakeups, "wake-ups of ksoftirqd"),
       (interrupts.contextSwitches, "context switches"),
     ]
-    let sum = counts.map { "\($0.1) \(Figures.count($0.0))" }.joined(separator: ", ")
+    var sum = counts.map { "\($0.1) \(Figures.count($0.0))" }.joined(separator: ", ")
+    if interrupts.runQueueWaitNs.max > 0 {
+      sum += ", the longest wait for a CPU \(Figures.time(interrupts.runQueueWaitNs.max))"
+    }
     table.footer =
       rest
       + Figures.wrapped(sum, width: 78).split(separator: "\n").map(String.init)

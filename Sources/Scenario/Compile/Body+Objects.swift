@@ -214,6 +214,11 @@ extension Body {
         name += "(\(builder.program.caches[known].name))"
       }
     }
+    if let tree = fields["offset"] {
+      guard let offset = offset(tree) else { return false }
+      emit(.freeAt(api, slot, offset: offset, operation: builder.operation(name, span)))
+      return false
+    }
     emit(.free(api, slot, operation: builder.operation(name, span)))
     noteEmptied(slot)
     return false

@@ -26,7 +26,7 @@ extension Body {
       unknown(entry.key, entry.keySpan)
       return false
     }
-    if step.name == "work" || step.name == "sleep" { return spend(step.name, entry.value) }
+    if ["work", "user_work", "sleep"].contains(step.name) { return spend(step.name, entry.value) }
     if step.name == "choose" { return choose(entry.value) }
     guard let fields = fields(of: step, entry) else { return false }
     return run(step.name, fields, entry.keySpan)
@@ -79,6 +79,8 @@ extension Body {
     case "virt_to_phys": return translate(.virtToPhys, name, fields, span)
     case "virt_to_page": return translate(.virtToPage, name, fields, span)
     case "is_vmalloc_addr": return whenVmalloc(fields)
+    case let name where ContextPredicate.allCases.contains { $0.text == name }:
+      return whenContext(name, fields)
     case "kvfree": return free(.kvfree, fields, span)
     case "vunmap": return free(.vunmap, fields, span)
     case "vm_unmap_ram": return free(.vmUnmapRAM, fields, span)
@@ -114,6 +116,9 @@ extension Body {
     case "local_irq_enable": return enable(.irqs, word, tree)
     case "local_bh_enable": return enable(.bottomHalves, word, tree)
     case "preempt_enable": return enable(.preemption, word, tree)
+    case "cond_resched":
+      emit(.condResched)
+      return false
     case "vm_unmap_aliases":
       emit(.vmUnmapAliases(operation: builder.operation(word, tree.span)))
       return true
@@ -162,7 +167,16 @@ extension Body {
   private func spend(_ name: String, _ tree: Tree) -> Bool {
     guard let time = builder.time(tree, "`\(name)`") else { return false }
     let place = builder.place(of: time)
-    emit(name == "work" ? .work(distribution: place) : .sleep(distribution: place))
+    switch name {
+    case "work": emit(.work(distribution: place))
+    case "user_work":
+      if role != .thread {
+        findings.add(
+          .misplaced, "an interrupt has no user mode", at: tree.span, notes: ["write `work`"])
+      }
+      emit(.userWork(distribution: place))
+    default: emit(.sleep(distribution: place))
+    }
     switch time {
     case .constant(let length): return length > 0
     case .uniform(_, let through): return through > 0

@@ -21,9 +21,15 @@ extension WorkloadReader {
     isEndless = true
     let arrivals = fields["arrivals"].flatMap { readArrivals($0) }
     let handler = fields["softirq"].flatMap { readSoftIRQ($0, name) }
+    let nmi = fields["nmi"]
+    if let nmi, fields["hardirq"] != nil || handler != nil {
+      findings.add(
+        .misplaced, "an NMI has neither `hardirq:` nor `softirq:`", at: nmi.span,
+        notes: ["make it two interrupts"])
+    }
     let hardirq = Body(builder, role: .hardirq, name: name)
     let hardirqEntry = hardirq.here
-    if let steps = fields["hardirq"] {
+    if let steps = nmi ?? fields["hardirq"] {
       hardirq.findObjects(in: steps)
       hardirq.steps(steps, "`hardirq`")
       if let handler, !hardirq.raised.contains(handler.vector) {
@@ -36,13 +42,14 @@ extension WorkloadReader {
     }
     hardirq.finishTurn(.end, turnEnd: Int32(hardirq.here))
     guard let arrivals else { return }
-    builder.program.sources.append(
-      Program.Source(
-        name: name, cpus: cpus ?? [0], interval: Int(builder.place(of: arrivals.interval)),
-        unitsPerArrival: arrivals.units, hardirqEntry: hardirqEntry,
-        softirq: handler?.vector, softirqEntry: handler?.entry ?? hardirqEntry,
-        budget: handler?.budget ?? 64,
-        slotCount: max(hardirq.slotCount, handler?.slotCount ?? 0)))
+    var source = Program.Source(
+      name: name, cpus: cpus ?? [0], interval: Int(builder.place(of: arrivals.interval)),
+      unitsPerArrival: arrivals.units, hardirqEntry: hardirqEntry,
+      softirq: handler?.vector, softirqEntry: handler?.entry ?? hardirqEntry,
+      budget: handler?.budget ?? 64,
+      slotCount: max(hardirq.slotCount, handler?.slotCount ?? 0))
+    source.isNMI = nmi != nil
+    builder.program.sources.append(source)
   }
 
   // MARK: Arrivals

@@ -148,6 +148,12 @@ extension ResultNames {
       let field = parts.dropFirst(2).joined(separator: ".")
       return lock(parts[1], field, text)
     case ("interrupts", 2): return interrupts(parts[1], text)
+    case ("interrupts", 3) where parts[1] == "run_queue_wait":
+      guard ["mean", "max"].contains(parts[2]) else { return nil }
+      let isMean = parts[2] == "mean"
+      return ResultName(text: text, dimension: .time) {
+        (isMean ? $0.interrupts.runQueueWaitNs.mean : $0.interrupts.runQueueWaitNs.max) * 1000
+      }
     case ("cpu_time", 2):
       let key = "\(parts[1])_ns"
       guard TimeCategory.allCases.contains(where: { $0.key == key }) else { return nil }

@@ -69,6 +69,29 @@ extension MachineReader {
       at: tree?["pti"]?.span ?? tree?.span, label: "it came with 4.15, on x86")
   }
 
+  /// `preempt:` and `hz:`, as configured or told at boot.
+  func readScheduling(_ tree: Tree?, _ version: KernelVersion, _ config: inout KernelConfig) {
+    if let tree = tree?["hz"], let hz = reading.integer(tree, "hz", 1...10_000) {
+      if [100, 250, 300, 1000].contains(hz) {
+        config.hz = hz
+      } else {
+        findings.add(
+          .range, "hz is 100, 250, 300 or 1000", at: tree.span, label: "as CONFIG_HZ offers them")
+      }
+    }
+    let models = PreemptionModel.allCases
+    guard let tree = tree?["preempt"],
+      let word = reading.word(tree, "preempt", among: models.map(\.text)),
+      let model = models.first(where: { $0.text == word })
+    else { return }
+    config.preemption = model
+    guard !model.exists(in: version) else { return }
+    let (first, end) = model.releases
+    findings.add(
+      .kernel, "Linux \(version.name) cannot have preempt: \(word)", at: tree.span,
+      label: end.map { "it was there from \(first) until \($0)" } ?? "it came with \(first)")
+  }
+
   /// A 32-bit kernel reaches only so much memory.
   func checkMemory(_ machine: MachineDescription, _ config: KernelConfig, _ tree: Tree?) {
     let most = config.architecture.memoryMax

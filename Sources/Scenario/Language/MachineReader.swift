@@ -106,6 +106,7 @@ struct MachineReader {
     config.architecture = standard.architecture
     readArchitecture(map, cpu, &config)
     if let version { checkPTI(version, config, map["config"]) }
+    readScheduling(map["config"], version ?? .standard, &config)
     if let version, !isBuilt(version, config, map["va-bits"] ?? map["architecture"] ?? tree) {
       return nil
     }

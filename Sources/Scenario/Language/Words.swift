@@ -1,3 +1,5 @@
+import Kernel
+
 /// All words of the language, by the mapping they stand in: what the checker knows, what errors
 /// suggest, and what docs/scenario.schema.json must list (a test compares them).
 package enum Words {
@@ -10,7 +12,7 @@ package enum Words {
   package static let config = [
     "transparent-hugepages", "slab-freelist-random", "memcg", "random-kmalloc-caches",
     "slab-buckets",
-    "slab-merge", "kmalloc-min-align", "min-free", "slab-debug", "pti",
+    "slab-merge", "kmalloc-min-align", "min-free", "slab-debug", "pti", "preempt", "hz",
   ]
   package static let cache = ["size", "align", "sheaf", "flags"]
   package static let cacheFlags = [
@@ -19,7 +21,7 @@ package enum Words {
   ]
   package static let thread = ["name", "on", "slots", "start", "steps", "loop", "each"]
   package static let slots = ["name", "count"]
-  package static let interrupt = ["name", "cpus", "arrivals", "hardirq", "softirq"]
+  package static let interrupt = ["name", "cpus", "arrivals", "hardirq", "softirq", "nmi"]
   package static let softirq = ["budget", "each"]
   package static let arrivals = ["poisson", "every", "uniform", "burst", "units"]
   package static let burst = ["size", "every"]
@@ -64,7 +66,7 @@ package enum Words {
   package static let bareSteps = [
     "local_irq_disable", "local_irq_enable", "local_bh_disable", "local_bh_enable",
     "preempt_disable", "preempt_enable", "vm_unmap_aliases", "drain_all_pages",
-    "synchronize_rcu",
+    "synchronize_rcu", "cond_resched",
   ]
 
   private static let allocating: [Step] = [
@@ -140,6 +142,7 @@ package enum Words {
 
   private static let own: [Step] = [
     Step(name: "work", keys: distributions, required: [], main: nil),
+    Step(name: "user_work", keys: distributions, required: [], main: nil),
     Step(name: "sleep", keys: distributions, required: [], main: nil),
     Step(name: "lock", keys: ["lock", "irqs"], required: ["lock"], main: "lock"),
     Step(name: "unlock", keys: ["lock"], required: ["lock"], main: "lock"),
@@ -158,14 +161,21 @@ package enum Words {
     Step(name: "count", keys: ["counter"], required: ["counter"], main: "counter"),
   ]
 
+  /// What code may ask of its context, as `in_interrupt: {then: [...], else: [...]}`.
+  private static let predicates = ContextPredicate.allCases.map {
+    Step(name: $0.text, keys: ["then", "else"], required: ["then"], main: nil)
+  }
+
   package static let steps: [Step] =
     allocating + reallocating + bulk + sheaves
     + objects(
-      "kfree", "kfree_sensitive", "kfree_rcu", "kfree_rcu_mightsleep", "ksize", "free_pages",
-      "vfree", "vfree_atomic", "kvfree", "vunmap", "vm_unmap_ram", "forget")
-    + objects("vmalloc_to_page", "virt_to_phys", "virt_to_page", more: ["offset"])
+      "kfree_sensitive", "kfree_rcu", "kfree_rcu_mightsleep", "ksize", "free_pages",
+      "vfree_atomic", "vunmap", "vm_unmap_ram", "forget")
+    + objects(
+      "kfree", "vfree", "kvfree", "vmalloc_to_page", "virt_to_phys", "virt_to_page",
+      more: ["offset"])
     + objects("kmem_cache_free", more: ["cache"]) + objects("touch", more: ["stride", "at"])
-    + caches("kmem_cache_create", "kmem_cache_shrink", "kmem_cache_destroy") + own
+    + caches("kmem_cache_create", "kmem_cache_shrink", "kmem_cache_destroy") + own + predicates
 
   package static func step(_ name: String) -> Step? { steps.first { $0.name == name } }
   package static let stepNames: [String] = steps.map(\.name) + bareSteps

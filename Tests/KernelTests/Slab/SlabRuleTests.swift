@@ -132,7 +132,7 @@ import Testing
       #expect(object != .null)
     }
     let complaints = raised(runner)
-    #expect(complaints == [.sleepingInAtomic])
+    #expect(complaints == [.irqsOffGFP])
   }
 
   @Test("destroying a cache with objects complains and leaves it; without, it is gone")

@@ -21,7 +21,7 @@ package enum AllocPages: Path {
         return .return(.pfn(.none))
       }
       if gfp.allowsBlocking {
-        world.mightSleep(on: cpu, "use GFP_ATOMIC or GFP_NOWAIT where the context may not sleep")
+        world.mightAlloc(on: cpu, "use GFP_ATOMIC or GFP_NOWAIT where the context may not sleep")
       }
       let id = world.makeAllocContext(order, gfp, node, on: cpu)
       world.pages.contexts[id].flags.formUnion(world.avoidingFragments(id))

@@ -51,7 +51,7 @@ package enum AllocPagesBulk: Path {
     let isCharged = gfp.contains(.account) && world.config.memcg
     guard count > 1, !isCharged else { return askForOne(id, &world) }
     if gfp.allowsBlocking {
-      world.mightSleep(on: cpu, "use GFP_ATOMIC or GFP_NOWAIT where the context may not sleep")
+      world.mightAlloc(on: cpu, "use GFP_ATOMIC or GFP_NOWAIT where the context may not sleep")
     }
     return ask(.work(.watermarkCheck), then: .looking(id))
   }

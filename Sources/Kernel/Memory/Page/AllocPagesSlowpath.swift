@@ -90,7 +90,7 @@ extension AllocPagesSlowpath {
       world.isStopped = true
       return .return(.pfn(.none))
     }
-    return ask(.sleep(RCU.jiffy), then: .slept(id))
+    return ask(.sleep(world.ticks.jiffy), then: .slept(id))
   }
 }
 

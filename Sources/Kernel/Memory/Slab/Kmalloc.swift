@@ -23,7 +23,7 @@ package enum Kmalloc: Path {
       guard Int(size) <= world.slab.classesMax else {
         return ask(.call(.kmallocLarge(.start(size: size, gfp: gfp, node: node))), then: .large)
       }
-      if gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
+      if gfp.allowsBlocking { world.mightAlloc(on: cpu, Kmalloc.advice) }
       // The compiler finds the class of a size that it knows.
       if gfp.contains(.runTimeSize), !world.goesAhead(.kmallocLookup, on: cpu) {
         return ask(.ahead(.kmallocLookup), then: .looked(size: size, gfp: gfp, node: node))
@@ -100,7 +100,7 @@ package enum KmallocLarge: Path {
       var gfp = asked.flags
       let header = SlobRequest.headerBytes
       if world.slab.settings.kind == .slob, Int(size) < world.architecture.pageSize - header {
-        if gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
+        if gfp.allowsBlocking { world.mightAlloc(on: cpu, Kmalloc.advice) }
         return ask(
           .call(.slobObject(.kmalloc(size: size, gfp: gfp, node: node))),
           then: .block(size: size, gfp: gfp, node: node))

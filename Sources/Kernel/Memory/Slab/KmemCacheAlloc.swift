@@ -22,7 +22,7 @@ package enum KmemCacheAlloc: Path {
             + "kmem_cache_destroy().", on: cpu)
         return .return(.address(.null))
       }
-      if gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
+      if gfp.allowsBlocking { world.mightAlloc(on: cpu, Kmalloc.advice) }
       return ask(.ahead(world.slab.allocWork), then: .fast(cache: cache, gfp: gfp, node: node))
     case .fast(let cache, let gfp, let node):
       let object = world.takeFast(cache, node: node, on: cpu)

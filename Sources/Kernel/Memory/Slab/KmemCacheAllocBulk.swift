@@ -33,7 +33,7 @@ package enum KmemCacheAllocBulk: Path {
           .useAfterFree, "a bulk allocation from a cache that does not exist here", on: cpu)
         return .return(.number(0))
       }
-      if call.gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
+      if call.gfp.allowsBlocking { world.mightAlloc(on: cpu, Kmalloc.advice) }
       if world.slab.takesSheafBulk(call.cache) { return callSheaves(id, &world) }
       guard world.slab.takesBulk(call.cache) else {
         return ask(.ahead(world.slab.allocWork), then: .one(id))

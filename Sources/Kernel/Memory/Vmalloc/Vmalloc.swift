@@ -65,7 +65,7 @@ package enum Vmalloc: Path {
       return ask(.call(.vmapPagesRange(.start(call))), then: .mapped(call))
     case .mapped(let call):
       guard reply.bool || !world.waits(call, on: cpu) else {
-        return ask(.sleep(RCU.jiffy), then: .mapAgain(call))
+        return ask(.sleep(world.ticks.jiffy), then: .mapAgain(call))
       }
       guard reply.bool else {
         warn(call, "failed to map pages", &world, cpu)
@@ -130,7 +130,8 @@ package enum Vmalloc: Path {
   ) -> Step {
     let isRetried = world.waits(call, on: cpu)
     warn(call, "vm_struct allocation failed" + (isRetried ? ". Retrying." : ""), &world, cpu)
-    return isRetried ? ask(.sleep(RCU.jiffy), then: .areaAgain(call)) : retryOrEnd(call, &world)
+    return isRetried
+      ? ask(.sleep(world.ticks.jiffy), then: .areaAgain(call)) : retryOrEnd(call, &world)
   }
 
   private mutating func retryOrEnd(_ call: ID<VmallocCall>, _ world: inout World) -> Step {

@@ -16,7 +16,7 @@ package enum RefillPrefilled: Path {
     switch self {
     case .start(let sheaf, let size, let gfp):
       guard world.isInHand(sheaf, on: cpu) else { return .return(.number(-1)) }
-      if gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
+      if gfp.allowsBlocking { world.mightAlloc(on: cpu, Kmalloc.advice) }
       let record = world.slab.sheaves.all[sheaf]
       guard record.size < size else { return .return(.number(sheaf.index)) }
       guard record.capacity >= size else {

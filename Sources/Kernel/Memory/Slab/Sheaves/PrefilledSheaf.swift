@@ -44,7 +44,7 @@ package enum PrefillSheaf: Path {
           on: cpu)
         return .return(.number(-1))
       }
-      if gfp.allowsBlocking { world.mightSleep(on: cpu, Kmalloc.advice) }
+      if gfp.allowsBlocking { world.mightAlloc(on: cpu, Kmalloc.advice) }
       world.slab.activate(id, &world.locks, &world.lines)
       guard size <= world.slab.layouts[id.index].sheafCapacity else {
         let bytes = Sheaf.bytes(capacity: Int(size))
