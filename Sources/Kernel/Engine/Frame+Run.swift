@@ -22,6 +22,7 @@ extension Frame {
     case .ksoftirqd(let path): return go(path, Frame.ksoftirqd)
     case .onEachCPU(let path): return go(path, Frame.onEachCPU)
     case .flushCallQueue(let path): return go(path, Frame.flushCallQueue)
+    case .sharedCallInterrupt(let path): return go(path, Frame.sharedCallInterrupt)
     case .workerThread(let path): return go(path, Frame.workerThread)
     case .flushWork(let path): return go(path, Frame.flushWork)
     case .callRCU(let path): return go(path, Frame.callRCU)

@@ -35,5 +35,6 @@ extension KernelVersion {
       maskCheck: .none, hasVfreeAtomic: false, reallocation: .none, kvmalloc: .kernelOnly,
       resetsPermissions: false, exhaustion: .outOfSpace),
     flush: .v2_6_24,
+    calls: .v2_6_24,
     scheduler: SchedulerRules(wakeUpPreempts: true))
 }
