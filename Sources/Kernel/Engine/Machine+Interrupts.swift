@@ -170,10 +170,20 @@ extension Machine {
       if world.cpus[target].depth == 0 {
         world.cpus[target].activity == .awaitingSignal
       } else if case .parked(.awaitingSignal) = contexts[task].pause { true } else { false }
+    if isAboutToWait(target) { contexts[task].held = .sync }
     if waits {
       endWait(of: task, at: now + world.layout.linePrice(from: cpu.index, to: target.index))
     }
     return .none
+  }
+
+  /// Whether the task of `cpu` has looked and is to wait, but an interrupt came first: it has to look
+  /// again.
+  private func isAboutToWait(_ cpu: CPUID) -> Bool {
+    let task = cpu.context(0)
+    guard case .awaitSignal = contexts[task].held else { return false }
+    if world.cpus[cpu].depth == 0 { return world.cpus[cpu].activity == .asking }
+    if case .asking = contexts[task].pause { return true } else { return false }
   }
 
   mutating func raise(_ softirq: SoftIRQ, on cpu: CPUID) -> Reply {

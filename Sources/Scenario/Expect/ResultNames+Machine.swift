@@ -140,16 +140,15 @@ extension ResultNames {
       let field = parts[2]
       return ResultName(text: text, dimension: .time) { result in
         let (wait, mean) = (result.tlb.waitNs, result.tlb.partsNs)
-        return 1000
-          * (switch field {
-          case "mean": wait.mean
-          case "max": wait.max
-          case "send": mean.send
-          case "travel": mean.travel
-          case "masked": mean.masked
-          case "handler": mean.handler
-          default: mean.ack
-          })
+        return switch field {
+        case "mean": wait.mean * 1000
+        case "max": wait.max * 1000
+        case "send": mean.send * 1000
+        case "travel": mean.travel * 1000
+        case "masked": mean.masked * 1000
+        case "handler": mean.handler * 1000
+        default: mean.ack * 1000
+        }
       }
     case ("locks", 2): return lock(nil, parts[1], text)
     case ("locks", 3) where ["wait", "hold"].contains(parts[1]):
