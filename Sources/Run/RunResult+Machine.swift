@@ -112,7 +112,31 @@ extension RunResult {
       flushOne: machine.world.counters[.nr_tlb_local_flush_one],
       broadcasts: machine.world.vmalloc.statistics.broadcastOperations,
       waitNs: TLB.Wait(mean: mean, max: shootdowns.most.nanoseconds),
-      slowestCpu: shootdowns.slowest)
+      slowestCpu: shootdowns.slowest,
+      partsNs: TLB.Parts(
+        (0..<5).map {
+          shootdowns.count > 0
+            ? shootdowns.parts[$0].nanoseconds / Double(shootdowns.count) : 0
+        }), longest: longest(of: machine))
+  }
+
+  private static func longest(of machine: borrowing Machine) -> [TLB.Longest] {
+    var all: [TLB.Longest] = []
+    for place in 0..<machine.world.calls.slow.count {
+      let shootdown = machine.world.calls.slow[place]
+      guard !shootdown.initiator.isNone else { break }
+      let answer = shootdown.slowest
+      all.append(
+        TLB.Longest(
+          timeNs: nanoseconds(shootdown.began), initiator: shootdown.initiator.index,
+          function: shootdown.function.text, targets: Int(shootdown.targets),
+          lengthNs: shootdown.length.nanoseconds,
+          partsNs: TLB.Parts((0..<5).map { shootdown.parts[$0].nanoseconds }),
+          slowestCpu: answer.cpu.isNone ? -1 : answer.cpu.index, cause: answer.cause.text,
+          path: answer.path.text, task: machine.world.tasks.name(of: answer.task),
+          lock: answer.lock.isNone ? nil : machine.world.locks.name(of: answer.lock)))
+    }
+    return all
   }
 
   private static func locks(of machine: borrowing Machine) -> [Lock] {

@@ -198,6 +198,41 @@ package struct RunResult: Encodable, Sendable {
     package var waitNs: Wait
     /// The CPU that answered last in the longest shootdown; -1 when there was none.
     package var slowestCpu: Int
+    /// Where the time of a shootdown goes, to the target that answers last: sending, the
+    /// interrupt's way, until the target takes it, its part, until the initiator goes on.
+    package struct Parts: Encodable, Sendable {
+      package var send = 0.0
+      package var travel = 0.0
+      package var masked = 0.0
+      package var handler = 0.0
+      package var ack = 0.0
+      package init() {}
+      package init(_ parts: [Double]) {
+        (send, travel, masked) = (parts[0], parts[1], parts[2])
+        (handler, ack) = (parts[3], parts[4])
+      }
+      package var all: [Double] { [send, travel, masked, handler, ack] }
+    }
+    /// On average.
+    package var partsNs = Parts()
+    /// One of the longest shootdowns, and whom it waited for.
+    package struct Longest: Encodable, Sendable {
+      package var timeNs: Double
+      package var initiator: Int
+      package var function: String
+      package var targets: Int
+      package var lengthNs: Double
+      package var partsNs: Parts
+      package var slowestCpu: Int
+      /// Why the interrupt was not taken when it came: `none`, `irqs-off`, `interrupt`,
+      /// `instruction`, `idle`.
+      package var cause: String
+      /// What the slowest CPU ran then, in which thread, holding or waiting for which lock.
+      package var path: String
+      package var task: String
+      package var lock: String?
+    }
+    package var longest: [Longest] = []
   }
 
   package struct Lock: Encodable, Sendable {

@@ -50,6 +50,7 @@ struct ScenarioReader {
       tree["costs"], isOverridden: overrides.costs != nil,
       standard: kernel?.1.architecture.isARM == true ? "generic-arm" : "generic-x86")
     if let machine, let kernel { machines.checkMemory(machine, kernel.1, tree["machine"]) }
+    let platform = machines.platform(tree["machine"], machine, kernel?.1)
     let title = tree["title"].flatMap { reading.text($0, "title") } ?? name
     let description = tree["description"].flatMap { reading.text($0, "description") } ?? ""
     let builder = ProgramBuilder(reading, machine)
@@ -66,7 +67,7 @@ struct ScenarioReader {
     builder.program.title = title
     let boot = Boot(
       machine: machine, version: kernel.0, cpu: cpu, costs: costs, config: kernel.1,
-      seed: settings.seed)
+      platform: platform, seed: settings.seed)
     let notes =
       machine.defaultsUsed + unused.map { "The parameter `\($0)` is not used." }
     let plan = RunPlan(

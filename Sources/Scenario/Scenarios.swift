@@ -32,6 +32,7 @@ package enum Scenarios {
     ("vmalloc-shootdown", PackageResources.vmalloc_shootdown_yaml),
     ("vmalloc-across-releases", PackageResources.vmalloc_across_releases_yaml),
     ("shootdown-bystanders", PackageResources.shootdown_bystanders_yaml),
+    ("irqs-off-shootdown", PackageResources.irqs_off_shootdown_yaml),
     ("vfree-storm", PackageResources.vfree_storm_yaml),
     ("huge-vmalloc", PackageResources.huge_vmalloc_yaml),
     ("module-load", PackageResources.module_load_yaml),

@@ -23,7 +23,8 @@ package struct StudyKey: Sendable, Hashable {
     plan.settings.seed = 0
     plan.boot = Boot(
       machine: plan.boot.machine, version: plan.boot.version, cpu: plan.boot.cpu,
-      costs: plan.boot.costs, config: plan.boot.config, seed: 0)
+      costs: plan.boot.costs, config: plan.boot.config,
+      platform: plan.boot.platform, seed: 0)
     var hash = Hash()
     hash.add(text: build)
     hash.add(value: plan)

@@ -181,8 +181,7 @@ import Testing
     },
     Damage("the owner of a line", "cache line 5") { $0.world.lines.lines[LineID(5)].owner = 4 },
     Damage("a call that its initiator does not wait for", "waits for 0 calls") {
-      let call = $0.world.calls.reserve(&$0.world.lines)
-      _ = $0.world.calls.push(call, from: CPUID(0), to: CPUID(1))
+      _ = $0.world.calls.push(from: CPUID(0), to: CPUID(1), sparesPending: true)
       $0.world.calls.requests[0].outstanding = 0
     },
     Damage("a work item that is lost", "work: ") {

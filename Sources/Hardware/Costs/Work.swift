@@ -39,6 +39,9 @@
   /// Uncontended lock and unlock beyond the line's own time, and what a hand-over adds to it.
   case lockHandOff
   case interruptEntry, interruptExit, icrWrite, ipiSameSocket, ipiOtherSocket
+  /// A write of an xAPIC's register in memory; a guest's way to its hypervisor and back; the ways out
+  /// of what idle CPUs are in.
+  case xapicWrite, vmExit, idleExitPoll, idleExitC1, idleExitC6
   case contextSwitch, wakeupLatency
 }
 

@@ -6,6 +6,7 @@ package enum LockClass: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case zoneLock, pcpLock, pcpuDrainMutex
   case vmapPurgeSpin, vmapBlock, vmapBlockQueue
   case vmapBusy, vmapLazy, vmapPool, freeVmapArea, vmapPurge, pageTable
+  case callLock, callFunction, callQueue
 
   /// Whether a waiter sleeps.
   package var isMutex: Bool {

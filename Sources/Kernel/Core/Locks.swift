@@ -114,6 +114,13 @@ package struct Locks: ~Copyable {
 
   package func name(of lock: LockID) -> String { names.all[Int(locks[lock].name)] }
 
+  /// What `context` spins for, else the lock that it took last of those it holds.
+  func innermost(of context: ContextID) -> LockID {
+    if !awaited[context.index].isNone { return awaited[context.index] }
+    let count = Int(heldCount[context.index])
+    return count > 0 ? held[context.index * Locks.heldMax + count - 1] : .none
+  }
+
   @inline(__always) package func isHeld(_ lock: LockID) -> Bool { !locks.items[lock].holder.isNone }
 
   /// Whether a context of `cpu` holds `lock`: the proof that a list may be edited.

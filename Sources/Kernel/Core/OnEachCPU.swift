@@ -4,48 +4,70 @@ import Simulation
 /// Runs a function on every CPU, or every one that it concerns, and waits for all.
 ///
 /// Kernel: `on_each_cpu()` → `smp_call_function_many_cond()` (kernel/smp.c, 6.12): queue to all,
-/// interrupt those whose queue was empty (one write when that is all others, else one a cluster),
-/// run the own part with interrupts off, then spin with interrupts on.
+/// interrupt those whose queue was empty (one write when that is all others), run the own part with
+/// interrupts off, then spin with interrupts on. Up to 5.12 the own part comes after the last
+/// answer; how calls are queued before 3.14, `CallRules.Queue` says.
 package enum OnEachCPU: Path {
   case start(CallFunction)
   case preemptionOff
-  case filled(CallID, target: Int32)
-  case queueHere(CallID, target: Int32)
-  case queued(target: Int32)
-  case sent(cluster: Int32)
-  case irqsOff
-  case ranHere
-  case waiting
+  // One queue a target.
+  case fill(Int32)
+  case filled(target: Int32)
+  case queueHere(target: Int32)
+  case queueLocked(target: Int32)
+  case queueUnlocked(target: Int32)
+  // One queue, or one call, for all targets: OnEachCPU+Shared.swift.
+  case callLockTaken
+  case dataHere
+  case globalLocked
+  case globalUnlocked
+  // Then the interrupts, the own part and the wait, the last two in the release's order.
+  case sent
+  case irqsOff(waits: Bool)
+  case ranHere(waits: Bool)
+  case waiting(hasRun: Bool)
+  case callLockGiven
+  case ended
   case done
 
   package static var name: PathName { .smp_call_function_many_cond }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(let function): return begin(function, &world, cpu)
-    case .preemptionOff: return fill(0, &world, cpu)
-    case .filled(let call, let target):
-      let line = world.calls.line(of: CPUID(Int(target)))
-      return ask(.touch(line), then: .queueHere(call, target: target))
-    case .queueHere(let call, let target):
-      let isFirst = world.calls.push(call, from: cpu, to: CPUID(Int(target)))
-      assert(!world.isAhead, "an arrow left ahead of the queue")
-      world.trace(
-        .callQueued, on: cpu, a: world.calls.calls[call].arrow,
-        b: UInt64(UInt32(target)) | (isFirst ? 1 << 32 : 0))
-      // The next call comes from what all CPUs share, so this is no `.ahead`.
-      return ask(.work(.callQueued), then: .queued(target: target))
-    case .queued(let target): return fill(target + 1, &world, cpu)
-    case .sent(let cluster): return send(cluster + 1, &world, cpu)
-    case .irqsOff:
-      return ask(.call(world.calls.requests[cpu.index].function.frame), then: .ranHere)
-    case .ranHere:
+    case .preemptionOff: return startQueueing(&world, cpu)
+    case .fill(let target): return fill(target, &world, cpu)
+    case .filled(let target): return queue(target, &world, cpu)
+    case .queueHere(let target):
+      push(target, &world, cpu)
+      return ask(.ahead(.callQueued), then: .fill(target + 1))
+    case .queueLocked(let target):
+      push(target, &world, cpu)
+      return ask(.work(.callQueued), then: .queueUnlocked(target: target))
+    case .queueUnlocked(let target):
+      let lock = world.calls.lock(of: CPUID(Int(target)))
+      return ask(.release(lock, irqs: .off), then: .fill(target + 1))
+    case .callLockTaken, .dataHere, .globalLocked, .globalUnlocked:
+      return share(&world, cpu)
+    case .sent:
+      return world.version.calls.ownPartOverlaps
+        ? runOwnPart(waits: true, &world, cpu) : wait(hasRun: false, &world, cpu)
+    case .irqsOff(let waits):
+      let frame = world.calls.requests[cpu.index].function.frame
+      return ask(.call(frame), then: .ranHere(waits: waits))
+    case .ranHere(let waits):
+      guard waits else { return ask(.enable(.irqs), then: .ended) }
       world.trace(.callWaitBegin, on: cpu)
-      return ask(.enable(.irqs), then: .waiting)
-    case .waiting:
+      return ask(.enable(.irqs), then: .waiting(hasRun: true))
+    case .waiting(let hasRun):
       guard world.calls.isDone(cpu) else { return .awaitSignal }
       world.trace(.callWaitEnd, on: cpu)
-      world.noteShootdown(on: cpu)
-      return ask(.enable(.preemption), then: .done)
+      if world.version.calls.queue == .oneCall, world.calls.requests[cpu.index].asked > 0 {
+        world.calls.current = .none
+        return ask(.release(world.calls.globalLock), then: .callLockGiven)
+      }
+      return hasRun ? end(&world, cpu) : runOwnPart(waits: false, &world, cpu)
+    case .callLockGiven: return runOwnPart(waits: false, &world, cpu)
+    case .ended: return end(&world, cpu)
     case .done: return .return()
     }
   }
@@ -57,90 +79,85 @@ package enum OnEachCPU: Path {
       world.complain(
         .ipiIRQsOff, "smp_call_function_many_cond with interrupts off may deadlock", on: cpu)
     }
-    world.calls.requests[cpu.index] = CallQueues.Request(function: function, since: world.now)
+    world.calls.begin(function, of: cpu, at: world.now)
     world.traceShootdown(function, on: cpu)
     return ask(.disable(.preemption), then: .preemptionOff)
   }
 
-  /// Fills the call for `target`, or for the next that is not this CPU.
-  private mutating func fill(_ target: Int32, _ world: inout World, _ cpu: CPUID) -> Step {
-    let function = world.calls.requests[cpu.index].function
-    var target = target
-    while target < world.layout.cpuCount,
-      Int(target) == cpu.index || !world.concerns(function, CPUID(Int(target)))
-    { target += 1 }
-    guard target < world.layout.cpuCount else { return startSending(&world, cpu) }
-    let call = world.calls.reserve(&world.lines)
-    return ask(.touch(world.calls.calls[call].line), then: .filled(call, target: target))
+  private mutating func startQueueing(_ world: inout World, _ cpu: CPUID) -> Step {
+    let calls = world.version.calls.queue
+    guard calls == .oneCall || calls == .global else { return fill(0, &world, cpu) }
+    return startSharing(&world, cpu)
   }
 
-  private mutating func startSending(_ world: inout World, _ cpu: CPUID) -> Step {
-    let interrupts = Int(world.calls.requests[cpu.index].interrupts)
-    world.counters.add(.ipisSent, UInt64(interrupts))
-    guard interrupts > 1, interrupts == world.layout.cpuCount - 1 else {
-      return send(0, &world, cpu)
+  // MARK: Queueing
+
+  /// Fills the csd for `target`, or for the next that is not this CPU: its line comes from there.
+  mutating func fill(_ target: Int32, _ world: inout World, _ cpu: CPUID) -> Step {
+    // Whom the call concerns is others' business to change.
+    if world.isAhead, world.calls.requests[cpu.index].function.isSelective {
+      return ask(.sync, then: .fill(target))
     }
-    world.calls.clearMasks(cpu)
-    return ask(
-      .sendAllButSelf(.callFunction), then: .sent(cluster: Int32(world.calls.clusterCount)))
+    guard let target = world.nextTarget(of: cpu, from: Int(target)) else {
+      return ask(.sendCalls, then: .sent)
+    }
+    let transfer = world.csdTransfer(cpu, CPUID(target))
+    return ask(.elapse(transfer), then: .filled(target: Int32(target)))
   }
 
-  /// Writes the ICR for `cluster`, or for the next that needs it; then does the own part.
-  private mutating func send(_ cluster: Int32, _ world: inout World, _ cpu: CPUID) -> Step {
-    for cluster in min(Int(cluster), world.calls.clusterCount)..<world.calls.clusterCount {
-      let mask = world.calls.takeMask(cpu, cluster: cluster)
-      guard mask != 0 else { continue }
-      let cluster = Int32(cluster)
-      return ask(.send(.callFunction, cluster: cluster, mask: mask), then: .sent(cluster: cluster))
+  private mutating func queue(_ target: Int32, _ world: inout World, _ cpu: CPUID) -> Step {
+    let lock = world.calls.lock(of: CPUID(Int(target)))
+    guard lock.isNone else {
+      return ask(.acquire(lock, irqs: .off), then: .queueLocked(target: target))
     }
+    let line = world.calls.line(of: CPUID(Int(target)))
+    return ask(.touch(line), then: .queueHere(target: target))
+  }
+
+  private func push(_ target: Int32, _ world: inout World, _ cpu: CPUID) {
+    let isInterrupted = world.calls.push(
+      from: cpu, to: CPUID(Int(target)), sparesPending: world.version.calls.sparesPending)
+    world.traceQueued(target, isInterrupted, on: cpu)
+  }
+
+  // MARK: The own part, and the end
+
+  private mutating func runOwnPart(
+    waits: Bool, _ world: inout World, _ cpu: CPUID
+  ) -> Step {
     guard world.concerns(world.calls.requests[cpu.index].function, cpu) else {
-      world.trace(.callWaitBegin, on: cpu)
-      return ask(.sync, then: .waiting)
+      return waits ? wait(hasRun: true, &world, cpu) : end(&world, cpu)
     }
-    return ask(.disable(.irqs), then: .irqsOff)
-  }
-}
-
-/// Kernel: `generic_smp_call_function_single_interrupt()` → `__flush_smp_call_function_queue()`
-/// (kernel/smp.c, 6.12).
-package enum FlushCallQueue: Path {
-  case start
-  case queueHere
-  case entered(CallID)
-  case ran(CallID)
-  case unlocking(CallID)
-  case signalled(next: CallID)
-
-  package static var name: PathName { .__flush_smp_call_function_queue }
-  package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
-    switch self {
-    case .start:
-      world.counters.add(.ipisReceived, 1)
-      return ask(.touch(world.calls.line(of: cpu)), then: .queueHere)
-    case .queueHere: return run(world.calls.takeAll(of: cpu), &world, cpu)
-    case .entered(let call):
-      let initiator = world.calls.calls[call].initiator
-      let function = world.calls.requests[initiator.index].function
-      return ask(.call(function.frame), then: .ran(call))
-    case .ran(let call):
-      return ask(.touch(world.calls.calls[call].line), then: .unlocking(call))
-    case .unlocking(let call):
-      world.trace(.callDone, on: cpu)
-      let (next, finished) = world.calls.complete(call, on: cpu)
-      guard let finished else { return run(next, &world, cpu) }
-      return ask(.signal(finished), then: .signalled(next: next))
-    case .signalled(let next): return run(next, &world, cpu)
-    }
+    return ask(.disable(.irqs), then: .irqsOff(waits: waits))
   }
 
-  private mutating func run(_ call: CallID, _ world: inout World, _ cpu: CPUID) -> Step {
-    guard !call.isNone else { return .return() }
-    world.traceCallEntered(call, on: cpu)
-    return ask(.work(.callFunctionEntry), then: .entered(call))
+  private mutating func wait(hasRun: Bool, _ world: inout World, _ cpu: CPUID) -> Step {
+    world.trace(.callWaitBegin, on: cpu)
+    return ask(.sync, then: .waiting(hasRun: hasRun))
+  }
+
+  private mutating func end(_ world: inout World, _ cpu: CPUID) -> Step {
+    world.noteShootdown(on: cpu)
+    return ask(.enable(.preemption), then: .done)
   }
 }
 
 extension World {
+  /// The first CPU from `first` on that `cpu` has to ask.
+  func nextTarget(of cpu: CPUID, from first: Int) -> Int? {
+    let function = calls.requests[cpu.index].function
+    var target = first
+    while target < layout.cpuCount,
+      target == cpu.index || !concerns(function, CPUID(target))
+    { target += 1 }
+    return target < layout.cpuCount ? target : nil
+  }
+
+  /// What it costs to bring the csd of a pair of CPUs from one to the other.
+  func csdTransfer(_ a: CPUID, _ b: CPUID) -> Duration {
+    layout.linePrice(from: a.index, to: b.index)
+  }
+
   fileprivate mutating func traceShootdown(_ function: CallFunction, on cpu: CPUID) {
     guard probe.isOn else { return }
     let what = TraceNames.index(of: function.frame.name) | UInt64(layout.cpuCount - 1) << 32
@@ -150,13 +167,11 @@ extension World {
     trace(.shootdownBeginRange, on: cpu, a: what, b: start.raw, c: UInt64(pages))
   }
 
-  fileprivate mutating func traceCallEntered(_ call: CallID, on cpu: CPUID) {
+  mutating func traceQueued(_ target: Int32, _ isInterrupted: Bool, on cpu: CPUID) {
     guard probe.isOn else { return }
-    assert(!isAhead, "an arrow arrived ahead of the queue")
-    let initiator = calls.calls[call].initiator
+    assert(!isAhead, "an arrow left ahead of the queue")
     trace(
-      .callEntered, on: cpu, a: calls.calls[call].arrow,
-      b: TraceNames.index(of: calls.requests[initiator.index].function.frame.name)
-        | UInt64(initiator.index) << 32)
+      .callQueued, on: cpu, a: calls.requests[cpu.index].arrows + UInt64(target),
+      b: UInt64(UInt32(target)) | (isInterrupted ? 1 << 32 : 0))
   }
 }

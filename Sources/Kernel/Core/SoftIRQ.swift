@@ -130,7 +130,7 @@ package enum HandleIRQ: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start(.callFunction):
-      world.cpus[cpu].callInterrupts &+= 1
+      if !world.calls.answers[cpu.index].isPolled { world.cpus[cpu].callInterrupts &+= 1 }
       world.trace(.callFunctionEntry, on: cpu, a: 0xfc)
       return ask(.call(.flushCallQueue(.start)), then: .done(.callFunction))
     case .start(.reschedule):

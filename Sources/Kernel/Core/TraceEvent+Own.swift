@@ -40,7 +40,15 @@ extension TraceEvent {
       ] + fields)
   }
   static var shootdownEndFormat: EventFormat {
-    own("shootdown", .end(lane: "cross-CPU calls"), [.init("slowest_cpu", word: 0, .signed)])
+    own(
+      "shootdown", .end(lane: "cross-CPU calls"),
+      [
+        .init("slowest_cpu", word: 0, width: 16, .signed),
+        .init("slowest_was_in", word: 0, shift: 16, width: 16, .name),
+        .init("send_ns", word: 1, width: 32), .init("travel_ns", word: 1, shift: 32, width: 32),
+        .init("masked_ns", word: 2, width: 32), .init("handler_ns", word: 2, shift: 32, width: 32),
+        .init("ack_ns", word: 0, shift: 32, width: 32),
+      ])
   }
   /// `ipi`: whether the target's queue was empty, so that it must be interrupted.
   static var callQueuedFormat: EventFormat {
@@ -67,7 +75,7 @@ extension TraceEvent {
     own(name, .counter(unit: unit), [.init("value", word: 0)] + (label.map { [$0] } ?? []))
   }
 
-  private static var label: [EventFormat.Field] {
+  static var label: [EventFormat.Field] {
     [
       .init("label", word: 0, width: 32, .name),
       .init("key", word: 0, shift: 32, width: 32),

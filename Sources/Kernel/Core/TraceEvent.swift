@@ -10,6 +10,7 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
   case localTimerEntry, localTimerExit
   case shootdownBegin, shootdownBeginRange, shootdownEnd, callQueued, callWaitBegin, callWaitEnd,
     callEntered, callDone
+  case irqsOffBegin, irqsOffEnd
   case lockWaitBegin, lockWaitEnd, lockHoldBegin, lockHoldEnd
   case pathBegin, pathBeginOrder, pathBeginSize, pathBeginAddress, pathBeginRange
   case pathEnd, pathEndNumber, pathEndAddress, pathEndPage
@@ -57,6 +58,8 @@ package enum TraceEvent: UInt16, CaseIterable, BitwiseCopyable, Sendable {
     case .callWaitEnd: own("csd_lock_wait", .end(lane: "cross-CPU calls"))
     case .callEntered: Self.callEnteredFormat
     case .callDone: own("call done", .end(lane: "remote calls"))
+    case .irqsOffBegin: own("irqs off", .begin(lane: "irqs off"), Self.label)
+    case .irqsOffEnd: own("irqs off", .end(lane: "irqs off"))
     case .lockWaitBegin: Self.lockWaitBeginFormat
     case .lockWaitEnd: own("lock wait", .end(lane: "lock wait"), Self.lockFields)
     case .lockHoldBegin: own("lock hold", .begin(lane: "lock hold"), Self.lockFields)

@@ -3,7 +3,7 @@ import Simulation
 /// What the kernel counts, by /proc/vmstat's own names where it has one.
 package enum VMStat: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   // Interrupts and calls; not in vmstat, shown by /proc/interrupts and /proc/softirqs.
-  case ipisSent, ipisReceived, deviceInterrupts, softirqs, ksoftirqdWakeups
+  case ipisSent, ipisReceived, ipiWrites, deviceInterrupts, softirqs, ksoftirqdWakeups
   case contextSwitches, workItems
   // Page allocator, as /proc/vmstat spells them; by kind of zone, in the order of `ZoneKind`.
   case pgalloc_dma, pgalloc_dma32, pgalloc_normal, pgalloc_high, pgalloc_movable,
@@ -28,6 +28,7 @@ package enum VMStat: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     switch self {
     case .ipisSent: "interrupts sent to run a function on another CPU"
     case .ipisReceived: "interrupts taken to run functions that other CPUs sent"
+    case .ipiWrites: "writes of an interrupt register, or hypercalls, that sent those"
     case .deviceInterrupts: "interrupts of the workload's devices"
     case .softirqs: "runs of a softirq's action"
     case .ksoftirqdWakeups: "wake-ups of ksoftirqd"

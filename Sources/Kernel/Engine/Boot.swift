@@ -12,11 +12,13 @@ package struct Boot: Sendable {
   package let cpu: CPUModel
   package let costs: Costs
   package let config: KernelConfig
+  package let platform: Platform
   package let seed: UInt64
 
   package init(
     machine: MachineDescription, version: KernelVersion = .standard, cpu: CPUModel? = nil,
-    costs: Costs, config: KernelConfig = KernelConfig(), seed: UInt64 = 1
+    costs: Costs, config: KernelConfig = KernelConfig(), platform: Platform = Platform(),
+    seed: UInt64 = 1
   ) {
     guard let cpu = cpu ?? CPUModel.standard(for: config.architecture),
       var architecture = Architecture(
@@ -27,7 +29,7 @@ package struct Boot: Sendable {
     self.cpu = cpu
     if let least = config.kmallocMinAlign { architecture.kmallocMin = least }
     (self.machine, self.version, self.architecture) = (machine, version, architecture)
-    (self.costs, self.config, self.seed) = (costs, config, seed)
+    (self.costs, self.config, self.platform, self.seed) = (costs, config, platform, seed)
   }
 
   /// The smallest kmalloc class of a configuration. Unit: bytes.

@@ -12,6 +12,7 @@ extension Frame {
     case .irqThread: IRQThread.name
     case .onEachCPU: OnEachCPU.name
     case .flushCallQueue: FlushCallQueue.name
+    case .sharedCallInterrupt: SharedCallInterrupt.name
     case .workerThread: WorkerThread.name
     case .flushWork: FlushWork.name
     case .callRCU: CallRCU.name

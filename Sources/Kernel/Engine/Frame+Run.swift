@@ -23,6 +23,7 @@ extension Frame {
     case .irqThread(let path): return go(path, Frame.irqThread)
     case .onEachCPU(let path): return go(path, Frame.onEachCPU)
     case .flushCallQueue(let path): return go(path, Frame.flushCallQueue)
+    case .sharedCallInterrupt(let path): return go(path, Frame.sharedCallInterrupt)
     case .workerThread(let path): return go(path, Frame.workerThread)
     case .flushWork(let path): return go(path, Frame.flushWork)
     case .callRCU(let path): return go(path, Frame.callRCU)

@@ -34,6 +34,7 @@ package enum Frame: BitwiseCopyable {
   case irqThread(IRQThread)
   case onEachCPU(OnEachCPU)
   case flushCallQueue(FlushCallQueue)
+  case sharedCallInterrupt(SharedCallInterrupt)
   case workerThread(WorkerThread)
   case flushWork(FlushWork)
   case callRCU(CallRCU)
@@ -186,9 +187,13 @@ package enum Frame: BitwiseCopyable {
   case touch(TouchMemory)
 
   /// Whether the code behind a call reads only what is private to its CPU until its next step, so
-  /// that a callee may return to it ahead of the queue. True of the workload alone.
+  /// that a callee may return to it ahead of the queue. True of the workload, and of a CPU that runs
+  /// what others asked of it.
   @inline(__always) var maySeeAhead: Bool {
-    if case .program = self { true } else { false }
+    switch self {
+    case .program, .flushCallQueue: true
+    default: false
+    }
   }
 }
 

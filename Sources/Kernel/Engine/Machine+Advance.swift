@@ -102,7 +102,7 @@ extension Machine {
   @inline(__always)
   private func mayPrecedeQueue(_ step: Step, on cpu: CPUID) -> Bool {
     switch step {
-    case .ahead, .work, .run, .call: return true
+    case .ahead, .elapse, .work, .run, .call: return true
     case .return:
       let below = world.cpus[cpu].top &- 1
       return below > world.cpus[cpu].base && frames[Int(below)].maySeeAhead

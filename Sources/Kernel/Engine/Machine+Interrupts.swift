@@ -8,7 +8,12 @@ extension Machine {
     for vector in 0..<2 where world.cpus[cpu].arrivals[vector] <= now {
       world.cpus[cpu].arrivals[vector] = .never
       world.cpus[cpu].latched |= 1 << UInt8(vector)
-      if vector == Int(IRQVector.reschedule.rawValue) { noteReschedule(on: cpu) }
+      if vector == Int(IRQVector.reschedule.rawValue) {
+        noteReschedule(on: cpu)
+      } else {
+        (world.now, world.queueTime) = (now, now)
+        world.noteCallArrival(on: cpu)
+      }
     }
     queue.set(cpu.interruptLeaf, world.cpus[cpu].nextArrival)
     takeIfPossible(on: cpu)
@@ -39,7 +44,7 @@ extension Machine {
         on: cpu, pausing: .computing(left: queue.time(of: cpu.programLeaf) - now))
     case .idle:
       book(cpu, until: now)
-      takeInterrupt(on: cpu, pausing: .idle)
+      takeInterrupt(on: cpu, pausing: .idle, after: wakeFromIdle(cpu))
     case let parked:
       book(cpu, until: now)
       takeInterrupt(on: cpu, pausing: .parked(parked))
@@ -48,11 +53,13 @@ extension Machine {
 
   /// Pauses what `cpu` is at and enters the handler of the first latched vector.
   @inline(never)
-  mutating func takeInterrupt(on cpu: CPUID, pausing pause: Context.Pause) {
+  mutating func takeInterrupt(
+    on cpu: CPUID, pausing pause: Context.Pause, after delay: Duration = .zero
+  ) {
     (world.now, world.queueTime) = (now, now)
     contexts[cpu.context(world.cpus[cpu].depth)].pause = pause
     pauseAccounting(cpu)
-    enterHandler(on: cpu)
+    enterHandler(on: cpu, after: delay)
   }
 
   /// Keeps what the running context is booked as, for when it goes on.
@@ -64,15 +71,15 @@ extension Machine {
     contexts[context].heldAtCalls = world.cpus[cpu].heldAtCalls
   }
 
-  private mutating func enterHandler(on cpu: CPUID) {
+  private mutating func enterHandler(on cpu: CPUID, after delay: Duration = .zero) {
     let vector = world.cpus[cpu].takeVector()
     if world.cpus[cpu].latched == 0 { world.cpus[cpu].attention &= ~CPU.wantsInterrupt }
     world.cpus[cpu].irqsOff += 1
     world.cpus[cpu].preemptCount.add(PreemptCount.hardirq)
     if vector == .nmi { world.cpus[cpu].preemptCount.add(PreemptCount.nmi) }
-    open(
-      vector == .nmi ? .nmi : .hardirq, .handleIRQ(.start(vector)), on: cpu,
-      after: costs[.interruptEntry])
+    var delay = delay + costs[.interruptEntry]
+    if vector == .callFunction { delay = noteCallTaken(on: cpu, after: delay) }
+    open(vector == .nmi ? .nmi : .hardirq, .handleIRQ(.start(vector)), on: cpu, after: delay)
   }
 
   mutating func enterSoftIRQ(on cpu: CPUID) {
@@ -161,52 +168,26 @@ extension Machine {
     if !world.cpus[cpu].runFirst.isNone { switchFromIdle(cpu) }
   }
 
-  // MARK: Sending
-
-  mutating func send(
-    _ vector: IRQVector, _ cluster: Int32, _ mask: UInt16, on cpu: CPUID
-  ) {
-    let sent = now + costs[.icrWrite]
-    var rest = mask
-    while rest != 0 {
-      let target = CPUID(Int(cluster) * 16 + rest.trailingZeroBitCount)
-      rest &= rest &- 1
-      deliver(vector, to: target, from: cpu, sent)
-    }
-    mix(cpu, sent, 9)
-    schedule(cpu, at: sent, .indivisible, as: .interrupt)
-  }
-
-  mutating func sendAllButSelf(_ vector: IRQVector, on cpu: CPUID) {
-    let sent = now + costs[.icrWrite]
-    for target in 0..<cpuCount where target != cpu.index {
-      deliver(vector, to: CPUID(target), from: cpu, sent)
-    }
-    mix(cpu, sent, 9)
-    schedule(cpu, at: sent, .indivisible, as: .interrupt)
-  }
-
-  mutating func deliver(
-    _ vector: IRQVector, to target: CPUID, from cpu: CPUID, _ sent: Instant
-  ) {
-    let isNear = world.layout.isSamePackage(cpu.index, target.index)
-    let arrival = sent + costs[isNear ? .ipiSameSocket : .ipiOtherSocket]
-    let slot = Int(vector.rawValue)
-    guard arrival < world.cpus[target].arrivals[slot] else { return }
-    world.cpus[target].arrivals[slot] = arrival
-    queue.set(target.interruptLeaf, world.cpus[target].nextArrival)
-  }
-
   mutating func signal(_ target: CPUID, from cpu: CPUID) -> Reply {
     let task = target.context(0)
     let waits =
       if world.cpus[target].depth == 0 {
         world.cpus[target].activity == .awaitingSignal
       } else if case .parked(.awaitingSignal) = contexts[task].pause { true } else { false }
+    if isAboutToWait(target) { contexts[task].held = .sync }
     if waits {
       endWait(of: task, at: now + world.layout.linePrice(from: cpu.index, to: target.index))
     }
     return .none
+  }
+
+  /// Whether the task of `cpu` has looked and is to wait, but an interrupt came first: it has to look
+  /// again.
+  private func isAboutToWait(_ cpu: CPUID) -> Bool {
+    let task = cpu.context(0)
+    guard case .awaitSignal = contexts[task].held else { return false }
+    if world.cpus[cpu].depth == 0 { return world.cpus[cpu].activity == .asking }
+    if case .asking = contexts[task].pause { return true } else { return false }
   }
 
   /// Outside interrupts nothing would run it soon, so ksoftirqd does. Kernel: `raise_softirq_irqoff()`.

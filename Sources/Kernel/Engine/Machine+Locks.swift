@@ -19,7 +19,10 @@ extension Machine {
 
   @inline(__always)
   private mutating func mask(_ irqs: IRQs, on cpu: CPUID) {
-    if irqs == .off { world.cpus[cpu].irqsOff += 1 }
+    if irqs == .off {
+      if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffBegin, on: cpu) }
+      world.cpus[cpu].irqsOff += 1
+    }
     world.cpus[cpu].preemptCount.add(PreemptCount.preemption)
   }
 
@@ -141,7 +144,10 @@ extension Machine {
     let heir = world.locks.release(lock, by: cpu.context(world.cpus[cpu].depth), at: now)
     if !heir.isNone { handOver(lock, from: cpu, to: heir) }
     world.cpus[cpu].preemptCount.subtract(PreemptCount.preemption)
-    if irqs == .off { world.cpus[cpu].irqsOff -= 1 }
+    if irqs == .off {
+      world.cpus[cpu].irqsOff -= 1
+      if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffEnd, on: cpu) }
+    }
     return Reply.none
   }
 

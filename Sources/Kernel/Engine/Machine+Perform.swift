@@ -9,6 +9,7 @@ extension Machine {
     switch step {
     case .ahead(let work, let times):
       return runAhead(price(work, times), as: category(of: work, cpu), on: cpu)
+    case .elapse(let length): return runAhead(length, as: .cacheLines, on: cpu)
     case .call(let frame): return call(frame, on: cpu)
     case .return(let reply): return leaveFrame(reply, on: cpu)
     case .work(let work, let times): compute(price(work, times), category(of: work, cpu), on: cpu)
@@ -36,8 +37,7 @@ extension Machine {
     case .tryAcquire(let lock, let irqs): tryAcquire(lock, irqs, on: cpu)
     case .disable(let mask): return disable(mask, on: cpu)
     case .enable(let mask): return enable(mask, on: cpu)
-    case .send(let vector, let cluster, let mask): send(vector, cluster, mask, on: cpu)
-    case .sendAllButSelf(let vector): sendAllButSelf(vector, on: cpu)
+    case .sendCalls: return sendCalls(on: cpu)
     case .awaitSignal: schedule(cpu, at: .never, .awaitingSignal, as: .crossCPUWait)
     case .signal(let target): return signal(target, from: cpu)
     case .raise(let softirq): return raise(softirq, on: cpu)
@@ -129,7 +129,9 @@ extension Machine {
 
   private mutating func disable(_ mask: Mask, on cpu: CPUID) -> Reply {
     switch mask {
-    case .irqs: world.cpus[cpu].irqsOff += 1
+    case .irqs:
+      if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffBegin, on: cpu) }
+      world.cpus[cpu].irqsOff += 1
     case .bottomHalves where world.config.preemption == .rt: break
     case .bottomHalves: world.cpus[cpu].preemptCount.add(PreemptCount.bottomHalvesOff)
     case .preemption: world.cpus[cpu].preemptCount.add(PreemptCount.preemption)
@@ -139,7 +141,9 @@ extension Machine {
 
   private mutating func enable(_ mask: Mask, on cpu: CPUID) -> Reply? {
     switch mask {
-    case .irqs: world.cpus[cpu].irqsOff -= 1
+    case .irqs:
+      world.cpus[cpu].irqsOff -= 1
+      if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffEnd, on: cpu) }
     case .preemption: world.cpus[cpu].preemptCount.subtract(PreemptCount.preemption)
     case .bottomHalves where world.config.preemption == .rt:
       if world.cpus[cpu].softirqs != 0 { return wake(world.ksoftirqd(of: cpu), from: cpu) }

@@ -247,7 +247,7 @@ extension Machine {
       makeReady(task, at: now)
     } else {
       ready(task, on: target)
-      deliver(.reschedule, to: target, from: cpu, now + costs[.icrWrite])
+      deliver(.reschedule, to: target, from: cpu, now + delivery.write)
     }
     let end = now + world.runAhead.price(.wakeUp, 1)
     mix(cpu, end, 12)

@@ -85,6 +85,13 @@ extension Machine {
       b: UInt64(bitPattern: Int64(holder)))
   }
 
+  /// The outermost of nested reasons for interrupts to be off begins or ends.
+  @inline(never)
+  mutating func traceIRQs(_ event: TraceEvent, on cpu: CPUID) {
+    let name = TraceNames.index(of: world.cpus[cpu].path)
+    world.probe.note(event.rawValue, at: now, cpu: cpu.index, a: name)
+  }
+
   func waiter(_ task: TaskID) -> Int { contexts.count + task.index }
 
   /// A task is made ready by a step of `cpu`, or by a timer of its own CPU.

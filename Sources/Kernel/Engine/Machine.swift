@@ -23,6 +23,7 @@ package struct Machine: ~Copyable {
   var contexts: Buffer<Context>
   var frames: Buffer<Frame>
   let costs: Costs
+  let delivery: IPIDelivery
   /// No message of one CPU reaches another sooner than this.
   let reach: Duration
   let cpuCount: Int
@@ -31,7 +32,8 @@ package struct Machine: ~Copyable {
     let count = boot.cpuCount
     world = World(boot, runsAhead: runsAhead)
     costs = boot.costs
-    reach = boot.costs[.icrWrite] + boot.costs[.ipiSameSocket]
+    delivery = IPIDelivery(boot)
+    reach = min(delivery.write, delivery.maskWrite) + boot.costs[.ipiSameSocket]
     cpuCount = count
     (now, events) = (.zero, 0)
     (measuredFrom, stretchEnd) = (.zero, .never)
@@ -56,6 +58,7 @@ package struct Machine: ~Copyable {
     world = other.world.clone()
     (now, events) = (other.now, other.events)
     (costs, reach, cpuCount) = (other.costs, other.reach, other.cpuCount)
+    delivery = other.delivery
     (measuredFrom, stretchEnd) = (other.measuredFrom, other.stretchEnd)
     queue = other.queue.clone()
     loose = other.loose.clone()

@@ -10,6 +10,8 @@ package enum Step: BitwiseCopyable {
   /// Computes, and promises that the path reads nothing that another CPU may write until its next
   /// step: the machine may then go on at once, ahead of its queue.
   case ahead(Work, times: Int32 = 1)
+  /// Waits for lines that only two CPUs in turn write, with the promise of `ahead`.
+  case elapse(Duration)
   /// Computes for a length of time that a workload chose.
   case run(Duration)
   /// Lets the queue catch up with a CPU that ran ahead. Takes no time.
@@ -27,10 +29,8 @@ package enum Step: BitwiseCopyable {
   /// Masks interrupts, bottom halves or preemption; nested, so counted.
   case disable(Mask)
   case enable(Mask)
-  /// Writes the interrupt command register once: up to 16 CPUs of one x2APIC cluster.
-  case send(IRQVector, cluster: Int32, mask: UInt16)
-  /// Writes it once for all CPUs but this one.
-  case sendAllButSelf(IRQVector)
+  /// Interrupts those who need it for this CPU's request, with interrupts off.
+  case sendCalls
   /// Spins, interrupts as they are, until a `signal` comes. Check the condition before and after.
   case awaitSignal
   /// Ends the `awaitSignal` of a CPU's task, if it is in one; the news travels as a cache line.

@@ -11,6 +11,7 @@ package struct World: ~Copyable {
   /// Kernel addresses are remembered twice, with and without a process's.
   let hasPTI: Bool
   package let config: KernelConfig
+  let platform: Platform
   /// The time at which the running step happens.
   package internal(set) var now: Instant
   /// The time of the event that is being handled: behind `now` while a CPU runs ahead.
@@ -45,6 +46,7 @@ package struct World: ~Copyable {
   package init(_ boot: borrowing Boot, runsAhead: Bool = true) {
     layout = Layout(boot.machine, costs: boot.costs)
     (version, architecture, config) = (boot.version, boot.architecture, boot.config)
+    platform = boot.platform
     (cpuModel, hasPTI) = (boot.cpu, boot.hasPTI)
     (now, queueTime) = (.zero, .zero)
     var cpu = CPU()
@@ -53,7 +55,9 @@ package struct World: ~Copyable {
     locks = Locks(contextCount: boot.cpuCount * CPU.contextsMax)
     lines = CacheLines(costs: boot.costs)
     let machine = boot.machine
-    calls = CallQueues(cpuCount: boot.cpuCount, lines: &lines) { machine.cpus[$0.index].node }
+    calls = CallQueues(
+      cpuCount: boot.cpuCount, boot.version.calls, &locks, lines: &lines
+    ) { machine.cpus[$0.index].node }
     tasks = Tasks(cpuCount: boot.cpuCount, threadsIRQs: boot.config.preemption == .rt)
     work = WorkQueues(cpuCount: boot.cpuCount)
     ticks = Ticks(cpuCount: boot.cpuCount, hz: boot.config.hz)
@@ -80,6 +84,7 @@ package struct World: ~Copyable {
   private init(cloning other: borrowing World) {
     layout = other.layout.clone()
     (version, architecture, config) = (other.version, other.architecture, other.config)
+    platform = other.platform
     (cpuModel, hasPTI) = (other.cpuModel, other.hasPTI)
     (now, queueTime) = (other.now, other.queueTime)
     cpus = other.cpus.clone()
@@ -174,31 +179,6 @@ extension World {
     }
     return tasks.ksoftirqds[cpu.index]
   }
-
-  /// Books a finished cross-CPU call of `cpu`.
-  mutating func noteShootdown(on cpu: CPUID) {
-    let request = calls.requests[cpu.index]
-    if request.function.isShootdown {
-      shootdowns.note(now - request.since, slowest: request.slowest)
-    }
-    trace(.shootdownEnd, on: cpu, a: UInt64(bitPattern: Int64(request.slowest.index)))
-  }
-}
-
-/// How long initiators waited for all others. Unit: as its types say.
-package struct ShootdownStatistics: Sendable {
-  package private(set) var count: UInt64 = 0
-  package private(set) var total = Duration.zero
-  package private(set) var most = Duration.zero
-  /// Who answered last in the longest one; -1 when there was none.
-  package private(set) var slowest = -1
-
-  mutating func note(_ length: Duration, slowest cpu: CPUID) {
-    count += 1
-    total += length
-    guard length > most else { return }
-    (most, slowest) = (length, cpu.index)
-  }
 }
 
 extension World {
@@ -207,6 +187,7 @@ extension World {
     counters.reset()
     program.resetMeasurements()
     shootdowns = ShootdownStatistics()
+    calls.forgetSlow()
     locks.resetStatistics()
     tasks.resetStatistics()
     slab.resetStatistics()

@@ -35,6 +35,7 @@ extension KernelVersion {
       maskCheck: .none, hasVfreeAtomic: false, reallocation: .none, kvmalloc: .kernelOnly,
       resetsPermissions: false, exhaustion: .outOfSpace),
     flush: .v2_6_24,
+    calls: .v2_6_24,
     scheduler: SchedulerRules(
       wakeUpPreempts: true, softirqsHaveTime: false, leftToKsoftirqd: .none,
       watchdogSaysItsName: false))

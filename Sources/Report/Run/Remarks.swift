@@ -130,7 +130,7 @@ struct Remarks {
       all.append(
         "The longest shootdown waited \(Figures.time(tlb.waitNs.max)),"
           + " \(Figures.count(UInt64(times))) times the mean: CPU \(tlb.slowestCpu) answered last"
-          + " (interrupts off there, or busy with others).")
+          + "\(tlb.longest.first.map { " (\(TextReport.reason($0)))" } ?? "").")
     }
     return all
   }

@@ -105,7 +105,7 @@ extension TextReport {
     if tlb.slowestCpu >= 0 {
       table.footer = ["CPU \(tlb.slowestCpu) answered last in the longest one"]
     }
-    return table.text(paint) + (broadcasts ?? "")
+    return table.text(paint) + (longestShootdowns ?? "") + (broadcasts ?? "")
   }
 
   /// Flushes that interrupted nobody.

@@ -136,10 +136,19 @@ extension ResultNames {
     switch (parts[0], parts.count) {
     case ("tlb", 2): return tlb(parts[1], text)
     case ("tlb", 3):
-      guard parts[1] == "wait", ["mean", "max"].contains(parts[2]) else { return nil }
-      let isMean = parts[2] == "mean"
-      return ResultName(text: text, dimension: .time) {
-        (isMean ? $0.tlb.waitNs.mean : $0.tlb.waitNs.max) * 1000
+      guard parts[1] == "wait", Self.tlbWaits.contains(parts[2]) else { return nil }
+      let field = parts[2]
+      return ResultName(text: text, dimension: .time) { result in
+        let (wait, mean) = (result.tlb.waitNs, result.tlb.partsNs)
+        return switch field {
+        case "mean": wait.mean * 1000
+        case "max": wait.max * 1000
+        case "send": mean.send * 1000
+        case "travel": mean.travel * 1000
+        case "masked": mean.masked * 1000
+        case "handler": mean.handler * 1000
+        default: mean.ack * 1000
+        }
       }
     case ("locks", 2): return lock(nil, parts[1], text)
     case ("locks", 3) where ["wait", "hold"].contains(parts[1]):
@@ -171,6 +180,7 @@ extension ResultNames {
       case "ipis_received": Double(result.tlb.ipisReceived)
       case "flush_all": Double(result.tlb.flushAll)
       case "flush_one": Double(result.tlb.flushOne)
+      case "slowest_cpu": Double(result.tlb.slowestCpu)
       default: Double(result.tlb.broadcasts)
       }
     }

@@ -93,7 +93,9 @@ struct ResultNames {
   static let vmalloc = ["areas", "lazy_pages", "lazy_max_pages", "purges", "pages"]
   static let tlb = [
     "shootdowns", "ipis_sent", "ipis_received", "flush_all", "flush_one", "broadcasts",
+    "slowest_cpu",
   ]
+  static let tlbWaits = ["mean", "max", "send", "travel", "masked", "handler", "ack"]
   static let interrupts = [
     "call_function", "device", "softirqs", "ksoftirqd_wakeups", "context_switches",
   ]

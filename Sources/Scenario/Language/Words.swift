@@ -7,7 +7,9 @@ package enum Words {
     "scenario", "title", "description", "include", "machine", "kernel", "costs", "params",
     "caches", "buckets", "locks", "threads", "interrupts", "run", "measure", "expect",
   ]
-  package static let machine = ["topology", "cpu", "memory", "cpus", "clock"]
+  package static let machine = [
+    "topology", "cpu", "memory", "cpus", "clock", "apic", "guest", "idle",
+  ]
   package static let kernel = ["version", "architecture", "va-bits", "slab", "config"]
   package static let config = [
     "transparent-hugepages", "slab-freelist-random", "memcg", "random-kmalloc-caches",

@@ -124,7 +124,7 @@ package enum DoFlushTLBAll: Path {
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
     case .start:
-      return ask(.work(world.cpuModel.hasINVPCID ? .tlbFlushAll : .cr4Toggle), then: .flushed)
+      return ask(.ahead(world.cpuModel.hasINVPCID ? .tlbFlushAll : .cr4Toggle), then: .flushed)
     case .flushed:
       world.counters.add(.nr_tlb_remote_flush_received)
       world.vmalloc.statistics.flushAllCPUs += 1
