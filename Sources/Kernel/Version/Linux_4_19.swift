@@ -3,6 +3,5 @@ extension KernelVersion {
   package static let v4_19 = v4_13.successor("4.19") {
     $0.calls.hasHypercall = true
     $0.scheduler.leftToKsoftirqd = .notHiAndTasklet
-    $0.scheduler.watchdogSaysItsName = true
   }
 }
