@@ -152,7 +152,7 @@ extension RunResult {
       all.append(
         Lock(
           name: machine.world.locks.name(of: LockID(index)),
-          type: lock.lockClass.isMutex ? "mutex" : "spinlock", acquisitions: lock.acquisitions,
+          type: lock.kind.text, acquisitions: lock.acquisitions,
           contended: lock.contended,
           waitNs: times(lock.waitTotal, lock.waitMax, of: lock.contended),
           holdNs: times(lock.holdTotal, lock.holdMax, of: lock.acquisitions)))

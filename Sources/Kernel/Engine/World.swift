@@ -49,7 +49,9 @@ package struct World: ~Copyable {
     (cpuModel, hasPTI) = (boot.cpu, boot.hasPTI)
     (now, queueTime) = (.zero, .zero)
     cpus = Buffer(boot.cpuCount, CPU())
-    locks = Locks(contextCount: boot.cpuCount * CPU.contextsMax)
+    locks = Locks(
+      contextCount: boot.cpuCount * CPU.contextsMax, boot.version.locks,
+      on: boot.architecture.name, seed: boot.seed)
     lines = CacheLines(costs: boot.costs)
     let machine = boot.machine
     calls = CallQueues(
@@ -166,7 +168,7 @@ extension World {
     program.resetMeasurements()
     shootdowns = ShootdownStatistics()
     calls.forgetSlow()
-    locks.resetStatistics()
+    locks.resetStatistics(at: now)
     slab.resetStatistics()
     for cpu in 0..<cpus.count {
       (cpus[cpu].callInterrupts, cpus[cpu].rescheduleInterrupts) = (0, 0)

@@ -35,6 +35,5 @@ extension KernelVersion {
       maskCheck: .none, hasVfreeAtomic: false, reallocation: .none, kvmalloc: .kernelOnly,
       resetsPermissions: false, exhaustion: .outOfSpace),
     flush: .v2_6_24,
-    calls: .v2_6_24,
-    scheduler: SchedulerRules(wakeUpPreempts: true))
+    calls: .v2_6_24, scheduler: SchedulerRules(wakeUpPreempts: true), locks: .v2_6_24)
 }
