@@ -103,26 +103,36 @@ public struct CacheLines: ~Copyable {
   /// LLC domains that poll `line`.
   public func pollingDomains(_ line: LineID) -> Int { max(1, lines[line].sharers.nonzeroBitCount) }
 
-  /// What a CPU wrote to a polled line is read again by all `readers` that poll it. The line crosses
-  /// to each LLC domain once; a domain serves its own readers one after the other, and nobody writes
-  /// the line before the last of them has read it.
+  /// When the last write of `line` that was asked for is over.
+  public func freeFrom(_ line: LineID) -> Instant { lines[line].busyUntil }
+
+  /// What was written to a polled line has been read, and the line is `cpu`'s.
+  public mutating func handTo(_ line: LineID, _ cpu: Int, at time: Instant) {
+    lines[line].owner = Int32(cpu)
+    lines[line].sharers = 0
+    lines[line].busyUntil = time
+  }
+
+  /// What `cpu` writes to a polled line at `time` is read again by all `readers` that poll it. The line
+  /// crosses to each LLC domain once; a domain serves its own readers one after the other, and nobody
+  /// writes the line before the last of them has read it.
   ///
   /// - Parameter place: the place of `reader` among the readers of its domain, from 0.
   /// Returns: when `reader` has read it.
-  public mutating func readAgain(
-    _ line: LineID, by reader: Int, place: Int, readers: Int, _ layout: borrowing Layout
+  public mutating func write(
+    _ line: LineID, by cpu: Int, at time: Instant, for reader: Int, place: Int, of readers: Int,
+    _ layout: borrowing Layout
   ) -> Instant {
-    let held = lines[line]
-    let inDomain = UInt64((readers + pollingDomains(line) - 1) / pollingDomains(line))
-    let first = layout.linePrice(from: Int(held.owner), to: reader)
-    func after(_ count: UInt64, _ first: Duration) -> Instant {
-      held.busyUntil + first
-        + Duration(picoseconds: layout.sameLLC.picoseconds * count)
+    let domains = pollingDomains(line)
+    let inDomain = (readers + domains - 1) / domains
+    let first = layout.linePrice(from: cpu, to: reader)
+    func after(_ count: Int, _ first: Duration) -> Instant {
+      time + first + Duration(picoseconds: layout.sameLLC.picoseconds * UInt64(count))
     }
-    let isSpread = pollingDomains(line) > 1
+    lines[line].owner = Int32(cpu)
     lines[line].busyUntil = after(
-      inDomain - 1, isSpread ? max(first, layout.farthestPrice) : first)
-    return after(UInt64(place), first)
+      inDomain - 1, domains > 1 ? max(first, layout.farthestPrice) : first)
+    return after(place, first)
   }
 
   /// Readers of one LLC domain that it serves in `length`.

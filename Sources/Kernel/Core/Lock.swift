@@ -13,6 +13,9 @@ package enum LockKind: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   /// One has it, and the others spin: what the allocators take most.
   @inline(__always) var spinsAlone: Bool { rawValue <= LockKind.rawSpinlock.rawValue }
 
+  /// Who waits may sleep, so only a task may wait.
+  var maySleep: Bool { self == .mutex || self == .rwsem }
+
   /// As scenarios and results say it.
   package var text: String {
     switch self {

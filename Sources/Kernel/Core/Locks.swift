@@ -31,6 +31,10 @@ package struct Locks: ~Copyable {
   /// How this release's spinlocks pass from CPU to CPU on this architecture.
   let spinlock: LockRules.Spinlock
   let rules: LockRules
+  /// Which of those that spin want a lock together with other readers.
+  var isReader: Buffer<Bool>
+  /// Sleepers get a lock from who gives it up, and need not ask for that.
+  let handsOverAlways: Bool
   /// Who wins where nothing orders those who wait.
   var stream: RandomStream
 
@@ -44,6 +48,8 @@ package struct Locks: ~Copyable {
     let blank = Lock(name: 0, lockClass: .workload, kind: .spinlock, order: 0, line: .none)
     locks = Pool(capacity: 256, blank: blank)
     next = Buffer(contextCount, .none)
+    isReader = Buffer(contextCount, false)
+    handsOverAlways = false
     held = Buffer(contextCount * Locks.heldMax, .none)
     heldCount = Buffer(contextCount, 0)
     after = Buffer(64, 0)
@@ -63,6 +69,8 @@ package struct Locks: ~Copyable {
     (reportedUse, nextOrder) = (other.reportedUse, other.nextOrder)
     awaited = other.awaited.clone()
     names = other.names
+    isReader = other.isReader.clone()
+    handsOverAlways = other.handsOverAlways
     (spinlock, rules, stream) = (other.spinlock, other.rules, other.stream)
   }
   func clone() -> Locks { Locks(cloning: self) }
@@ -90,6 +98,15 @@ package struct Locks: ~Copyable {
       Lock(
         name: name, lockClass: lockClass, kind: lockClass.kind, order: lockClass.rawValue,
         line: line))
+  }
+
+  /// Another lock of the same name, kind and class, for another CPU.
+  mutating func makeLike(_ lock: LockID, _ lines: inout CacheLines) -> LockID {
+    let like = locks[lock]
+    return locks.take(
+      Lock(
+        name: like.name, lockClass: like.lockClass, kind: like.kind, order: like.order,
+        line: lines.make()))
   }
 
   /// Gives a lock back that nobody holds.
@@ -132,17 +149,27 @@ package struct Locks: ~Copyable {
     locks.items[lock].holder = owner
     locks.items[lock].acquiredAt = now
     locks.items[lock].acquisitions &+= 1
+    push(lock, onto: owner)
+  }
+
+  /// `owner` has one lock more.
+  @inline(__always)
+  mutating func push(_ lock: LockID, onto owner: ContextID) {
     let count = Int(heldCount[owner.index])
     precondition(count < Locks.heldMax, "one context holds more locks than there is room for")
     held[owner.index &* Locks.heldMax &+ count] = lock
     heldCount[owner.index] = UInt8(count &+ 1)
   }
 
-  /// Joins the queue of `lock`.
-  mutating func wait(for lock: LockID, _ waiter: ContextID) {
-    noteContention(lock)
+  /// Joins the queue of `lock`, at its end or before all others.
+  mutating func enqueue(_ waiter: ContextID, for lock: LockID, first isFirst: Bool = false) {
     awaited[waiter.index] = lock
     next[waiter.index] = .none
+    if isFirst, !locks.items[lock].first.isNone {
+      next[waiter.index] = locks.items[lock].first
+      locks.items[lock].first = waiter
+      return
+    }
     if locks.items[lock].first.isNone {
       locks.items[lock].first = waiter
     } else {
@@ -209,6 +236,12 @@ package struct Locks: ~Copyable {
     let length = now - locks.items[lock].acquiredAt
     locks.items[lock].holdTotal += length
     if length > locks.items[lock].holdMax { locks.items[lock].holdMax = length }
+    pop(lock, of: holder)
+  }
+
+  /// `holder` has one lock less, of those it has the last it took or any other.
+  @inline(__always)
+  mutating func pop(_ lock: LockID, of holder: ContextID) {
     var place = Int(heldCount[holder.index]) &- 1
     let base = holder.index &* Locks.heldMax
     var above = held[base &+ place]
@@ -264,7 +297,7 @@ package struct Locks: ~Copyable {
   /// Books holds that go on at `end`, as far as they have come. Who was given a lock and is on his
   /// way to it waits until he is there.
   mutating func settleHolds(at end: Instant) {
-    for index in 0..<locks.highWater where !locks.items[LockID(index)].holder.isNone {
+    for index in 0..<locks.highWater where isTaken(LockID(index)) {
       let lock = LockID(index)
       let since = locks.items[lock].acquiredAt
       guard since < end else {

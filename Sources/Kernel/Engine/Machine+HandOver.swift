@@ -3,8 +3,9 @@ import Simulation
 
 /// How a spinlock that is waited for passes from CPU to CPU: what the line of its word does.
 ///
-/// A release stores into the word. Where others poll that line the store waits for their copies to be
-/// given up, and they read it again. How many poll is what the kinds differ in: all who wait for a
+/// A release stores into the word, and who polls its line reads it again: the store, the end of his
+/// copy and his new one are the one line transfer that is measured between cores, and that a cost file
+/// has. How many poll is what the kinds differ in: all who wait for a
 /// ticket or a test-and-set lock, at most two of those who wait for a queued one. So nothing here is
 /// done once for each waiter, and a hand-over among thousands costs the emulator what one among two
 /// does.
@@ -38,47 +39,52 @@ extension Machine {
   mutating func pass(_ lock: LockID, from cpu: CPUID, to heir: ContextID) -> Instant {
     if world.node(of: cpu) != world.node(of: heir.cpu) { world.locks.locks[lock].crossNode += 1 }
     let line = world.locks.locks[lock].line
-    let free = world.lines.claimPolled(line, by: cpu.index, at: now, world.layout)
+    // Operations of newcomers that came before the store are done before it.
+    let stored = max(now, world.lines.freeFrom(line))
     switch world.locks.discipline(of: lock) {
-    case .queued: return passQueued(lock, line, free, from: cpu, to: heir)
-    case .ticket: return passTicket(lock, line, to: heir)
-    case .testAndSet: return passAny(lock, line, free, from: cpu, to: heir)
+    case .queued: return passQueued(lock, line, stored, from: cpu, to: heir)
+    case .ticket: return passTicket(lock, line, stored, from: cpu, to: heir)
+    case .testAndSet: return passAny(lock, line, stored, from: cpu, to: heir)
     }
   }
 
   /// The second has spun on the word itself, and so has the head of the queue. Who was promoted to
-  /// be the head polls the word from `headPollsFrom` on: his node's line went there and back while
-  /// his predecessor had the lock.
+  /// be the head polls the word from `headPollsFrom` on: he was told by a store to his own node's line,
+  /// while his predecessor had the lock.
   private mutating func passQueued(
-    _ lock: LockID, _ line: LineID, _ free: Instant, from cpu: CPUID, to heir: ContextID
+    _ lock: LockID, _ line: LineID, _ stored: Instant, from cpu: CPUID, to heir: ContextID
   ) -> Instant {
     let wasPending = world.locks.locks[lock].hasPending
-    let seen = wasPending ? free : max(free, world.locks.locks[lock].headPollsFrom)
-    let here = seen + world.layout.linePrice(from: cpu.index, to: heir.cpu.index)
+    let seen = wasPending ? stored : max(stored, world.locks.locks[lock].headPollsFrom)
+    let here = seen + price(from: cpu, to: heir.cpu)
     world.locks.locks[lock].hasPending = false
-    // The word is marked as taken; nobody waits for that store.
-    world.lines.forgetPollers(line)
-    _ = world.lines.claim(line, by: heir.cpu.index, at: here, world.layout)
+    // He marks the word as taken; nobody waits for that store.
+    world.lines.handTo(line, heir.cpu.index, at: here)
     let next = world.locks.locks[lock].first
     guard !next.isNone else { return here }
     if !wasPending {
-      let oneWay = world.layout.linePrice(from: heir.cpu.index, to: next.cpu.index)
-      world.locks.locks[lock].headPollsFrom = here + oneWay * 2
+      world.locks.locks[lock].headPollsFrom = here + price(from: heir.cpu, to: next.cpu)
     }
     world.lines.poll(line, by: next.cpu.index, world.layout)
     return here
   }
 
-  /// All who wait read the word again, and one of them finds his number: he comes after a random part
-  /// of his domain's readers.
+  /// What one CPU writes for another that polls. Contexts of one CPU never meet here.
+  private func price(from cpu: CPUID, to other: CPUID) -> Duration {
+    world.layout.linePrice(from: cpu.index, to: other.index)
+  }
+
+  /// All who wait for the word read it again, and one of them finds his number: he comes after a random
+  /// part of his domain's readers.
   private mutating func passTicket(
-    _ lock: LockID, _ line: LineID, to heir: ContextID
+    _ lock: LockID, _ line: LineID, _ stored: Instant, from cpu: CPUID, to heir: ContextID
   ) -> Instant {
     let readers = Int(world.locks.locks[lock].depth) + 1
     let domains = world.lines.pollingDomains(line)
     let place = world.locks.stream.below((readers + domains - 1) / domains)
-    let here = world.lines.readAgain(
-      line, by: heir.cpu.index, place: place, readers: readers, world.layout)
+    let here = world.lines.write(
+      line, by: cpu.index, at: stored, for: heir.cpu.index, place: place, of: readers,
+      world.layout)
     if readers == 1 { world.lines.forgetPollers(line) }
     return here
   }
@@ -86,15 +92,15 @@ extension Machine {
   /// All who wait read the word again. The first of them to write it has it; those who read it while
   /// his write was on its way write it for nothing.
   private mutating func passAny(
-    _ lock: LockID, _ line: LineID, _ free: Instant, from cpu: CPUID, to heir: ContextID
+    _ lock: LockID, _ line: LineID, _ stored: Instant, from cpu: CPUID, to heir: ContextID
   ) -> Instant {
     let readers = Int(world.locks.locks[lock].depth) + 1
-    let price = world.layout.linePrice(from: cpu.index, to: heir.cpu.index)
-    let domains = world.lines.pollingDomains(line)
+    let oneWay = price(from: cpu, to: heir.cpu)
+    let inTime =
+      world.lines.pollingDomains(line) * world.lines.readsDuring(oneWay, world.layout)
     let here = world.lines.claimPolled(
-      line, by: heir.cpu.index, at: free + price, world.layout)
-    let inTime = domains * world.lines.readsDuring(price, world.layout)
-    world.lines.occupy(line, for: price * Int32(min(readers - 1, inTime)))
+      line, by: heir.cpu.index, at: stored + oneWay, world.layout)
+    world.lines.occupy(line, for: oneWay * Int32(min(readers - 1, inTime)))
     if readers == 1 { world.lines.forgetPollers(line) }
     return here
   }

@@ -5,7 +5,9 @@ import Simulation
 extension Machine {
   @inline(__always)
   mutating func acquire(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) -> Reply? {
-    guard world.locks.locks.items[lock].kind.spinsAlone else { return acquireMutex(lock, on: cpu) }
+    guard world.locks.locks.items[lock].kind.spinsAlone else {
+      return acquireOther(lock, irqs, on: cpu)
+    }
     mask(irqs, on: cpu)
     let context = cpu.context(world.cpus[cpu].depth)
     check(lock, context, isSure: true)
@@ -18,12 +20,29 @@ extension Machine {
   }
 
   @inline(__always)
-  private mutating func mask(_ irqs: IRQs, on cpu: CPUID) {
+  mutating func mask(_ irqs: IRQs, on cpu: CPUID) {
     if irqs == .off {
       if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffBegin, on: cpu) }
       world.cpus[cpu].irqsOff += 1
+    } else if irqs == .bottomHalvesOff {
+      world.cpus[cpu].preemptCount.add(PreemptCount.bottomHalvesOff)
     }
     world.cpus[cpu].preemptCount.add(PreemptCount.preemption)
+  }
+
+  /// Lifts what `mask` masked but preemption; the CPU goes on at `ready`, or at once.
+  @inline(__always)
+  mutating func unmask(_ irqs: IRQs, on cpu: CPUID, readyAt ready: Instant? = nil) -> Reply? {
+    if irqs == .off {
+      world.cpus[cpu].irqsOff -= 1
+      if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffEnd, on: cpu) }
+    } else if irqs == .bottomHalvesOff, enableBottomHalves(on: cpu, readyAt: ready ?? now) {
+      return nil
+    }
+    guard let ready else { return Reply.none }
+    mix(cpu, ready, 4)
+    schedule(cpu, at: ready, .indivisible, as: .cacheLines)
+    return nil
   }
 
   /// - Parameter isSure: whether the taker waits for the lock if he must.
@@ -62,9 +81,10 @@ extension Machine {
   }
 
   @inline(never)
-  private mutating func wait(for lock: LockID, _ waiter: ContextID) {
+  mutating func wait(for lock: LockID, _ waiter: ContextID) {
     let cpu = waiter.cpu
-    if world.locks.locks[lock].holder.cpu == cpu {
+    let holder = world.locks.locks[lock].holder
+    if !holder.isNone, holder.cpu == cpu {
       stop(
         .selfDeadlock, "CPU \(cpu.index) waits for \(world.locks.name(of: lock)), which it holds",
         cpu)
@@ -72,7 +92,8 @@ extension Machine {
       stop(.deadlock, ring(from: lock, to: cpu), cpu)
     }
     arrive(at: lock, waiter)
-    world.locks.wait(for: lock, waiter)
+    world.locks.noteContention(lock)
+    world.locks.enqueue(waiter, for: lock)
     contexts[waiter].waitingSince = now
     mix(cpu, now, 5)
     if world.probe.isOn { traceWait(.lockWaitBegin, lock, cpu, waiter: waiter.index, at: now) }
@@ -125,30 +146,66 @@ extension Machine {
     return links.joined(separator: "; ")
   }
 
+  /// The same for who sleeps or spins as a task: from the owner of `lock` on, back to `task`.
+  func isRing(from lock: LockID, of task: TaskID) -> Bool {
+    var wanted = lock
+    for _ in 0..<world.tasks.all.highWater {
+      let owner = world.locks.locks[wanted].holderTask
+      if owner == task { return true }
+      guard !owner.isNone, world.tasks.all[owner].waits else { return false }
+      wanted = world.tasks.all[owner].awaits
+    }
+    return false
+  }
+
+  func ring(from lock: LockID, of task: TaskID) -> String {
+    var (links, wanted, waiter) = ([String](), lock, task)
+    while true {
+      let owner = world.locks.locks[wanted].holderTask
+      links.append(
+        "\(world.tasks.name(of: waiter)) waits for \(world.locks.name(of: wanted)), which "
+          + "\(world.tasks.name(of: owner)) holds")
+      if owner == task { return links.joined(separator: "; ") }
+      (waiter, wanted) = (owner, world.tasks.all[owner].awaits)
+    }
+  }
+
   /// Books waits and holds that go on at `end`, as far as they have come.
   mutating func settleLocks(at end: Instant) {
     world.locks.settleHolds(at: end)
     for index in 0..<world.locks.awaited.count where !world.locks.awaited[index].isNone {
-      let since = contexts[ContextID(index)].waitingSince
-      guard since < end else { continue }
-      world.locks.noteWait(world.locks.awaited[index], end - since)
+      let (lock, since) = (world.locks.awaited[index], contexts[ContextID(index)].waitingSince)
+      guard since < end, !world.locks.locks[lock].kind.maySleep else { continue }
+      world.locks.noteWait(lock, end - since)
       contexts[ContextID(index)].waitingSince = end
+    }
+    for index in 0..<world.tasks.all.highWater where world.tasks.all[TaskID(index)].waits {
+      let since = world.tasks.all[TaskID(index)].waitingSince
+      guard since < end else { continue }
+      world.locks.noteWait(world.tasks.all[TaskID(index)].awaits, end - since)
+      world.tasks.all[TaskID(index)].waitingSince = end
     }
   }
 
-  mutating func tryAcquire(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) {
+  mutating func tryAcquire(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) -> Reply? {
+    guard world.locks.locks.items[lock].kind.spinsAlone else {
+      return tryAcquireOther(lock, irqs, on: cpu)
+    }
     let context = cpu.context(world.cpus[cpu].depth)
     if world.locks.take(lock, by: context, at: now) {
-      if !world.locks.locks.items[lock].kind.spinsAlone {
-        world.locks.locks[lock].holderTask = world.cpus[cpu].current
-      } else {
-        mask(irqs, on: cpu)
-      }
+      mask(irqs, on: cpu)
       check(lock, context, isSure: false)
       world.cpus[cpu].answer = .yes
-      return claim(lock, on: cpu)
+      claim(lock, on: cpu)
+    } else {
+      world.cpus[cpu].answer = .no
+      failTry(lock, on: cpu)
     }
-    world.cpus[cpu].answer = .no
+    return nil
+  }
+
+  /// Finds a lock taken, which costs a look at its line.
+  mutating func failTry(_ lock: LockID, on cpu: CPUID) {
     let line = world.locks.locks[lock].line
     let here = world.lines.read(line, by: cpu.index, at: now, world.layout)
     mix(cpu, here, 6)
@@ -157,16 +214,14 @@ extension Machine {
 
   @inline(__always)
   mutating func release(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) -> Reply? {
-    guard world.locks.locks.items[lock].kind.spinsAlone else { return releaseMutex(lock, on: cpu) }
+    guard world.locks.locks.items[lock].kind.spinsAlone else {
+      return releaseOther(lock, irqs, on: cpu)
+    }
     if world.probe.isOn { traceHold(.lockHoldEnd, lock, cpu, at: now) }
     let heir = world.locks.release(lock, by: cpu.context(world.cpus[cpu].depth), at: now)
     if !heir.isNone { handOver(lock, from: cpu, to: heir) }
     world.cpus[cpu].preemptCount.subtract(PreemptCount.preemption)
-    if irqs == .off {
-      world.cpus[cpu].irqsOff -= 1
-      if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffEnd, on: cpu) }
-    }
-    return Reply.none
+    return unmask(irqs, on: cpu)
   }
 
   @inline(never)

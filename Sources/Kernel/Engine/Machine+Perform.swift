@@ -34,7 +34,9 @@ extension Machine {
       let here = world.lines.read(line, by: cpu.index, at: now, world.layout)
       mix(cpu, here, 2)
       schedule(cpu, at: here, .indivisible, as: .cacheLines)
-    case .tryAcquire(let lock, let irqs): tryAcquire(lock, irqs, on: cpu)
+    case .tryAcquire(let lock, let irqs): return tryAcquire(lock, irqs, on: cpu)
+    case .acquireShared(let lock, let irqs): return acquireShared(lock, irqs, on: cpu)
+    case .releaseShared(let lock, let irqs): return releaseShared(lock, irqs, on: cpu)
     case .disable(let mask): return disable(mask, on: cpu)
     case .enable(let mask): return enable(mask, on: cpu)
     case .sendCalls: return sendCalls(on: cpu)
@@ -135,16 +137,21 @@ extension Machine {
       world.cpus[cpu].irqsOff -= 1
       if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffEnd, on: cpu) }
     case .preemption: world.cpus[cpu].preemptCount.subtract(PreemptCount.preemption)
-    case .bottomHalves:
-      world.cpus[cpu].preemptCount.subtract(PreemptCount.bottomHalvesOff)
-      if world.cpus[cpu].softirqs != 0, !world.cpus[cpu].preemptCount.inInterrupt {
-        // What is pending runs here, above the task. Kernel: `__local_bh_enable_ip()`.
-        contexts[cpu.context(world.cpus[cpu].depth)].pause = .ready(at: now)
-        pauseAccounting(cpu)
-        enterSoftIRQ(on: cpu)
-        return nil
-      }
+    case .bottomHalves: if enableBottomHalves(on: cpu, readyAt: now) { return nil }
     }
     return Reply.none
+  }
+
+  /// Ends a section without bottom halves. What is pending runs here, above the context, which goes
+  /// on after it, not before `ready`. Returns: whether that is so. Kernel: `__local_bh_enable_ip()`.
+  mutating func enableBottomHalves(on cpu: CPUID, readyAt ready: Instant) -> Bool {
+    world.cpus[cpu].preemptCount.subtract(PreemptCount.bottomHalvesOff)
+    guard world.cpus[cpu].softirqs != 0, !world.cpus[cpu].preemptCount.inInterrupt else {
+      return false
+    }
+    contexts[cpu.context(world.cpus[cpu].depth)].pause = .ready(at: ready)
+    pauseAccounting(cpu)
+    enterSoftIRQ(on: cpu)
+    return true
   }
 }

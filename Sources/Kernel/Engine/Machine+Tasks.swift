@@ -87,6 +87,7 @@ extension Machine {
     world.tasks.all[task].context = contexts[context]
     world.tasks.all[task].preemptCount = world.cpus[cpu].preemptCount
     world.locks.park(context, in: &world.tasks.all[task])
+    if world.tasks.all[task].heldCount != 0 { ownerLeaves(task, cpu) }
     world.tasks.all[task].state = nextState
     if nextState == .ready { enqueue(task, on: cpu) }
     leave(cpu, task, state: nextState)
@@ -302,6 +303,7 @@ extension Machine {
   /// Asks `cpu` to yield: at once where it computes in a task, else at its next step boundary.
   private mutating func preempt(_ cpu: CPUID) {
     world.cpus[cpu].attention |= CPU.wantsSwitch
+    if world.cpus[cpu].activity == .queuedForLock { return yieldSpinning(on: cpu) }
     guard world.cpus[cpu].isComputing, world.cpus[cpu].mustSwitch else { return }
     book(cpu, until: now)
     let left = queue.time(of: cpu.programLeaf) - now

@@ -15,6 +15,7 @@ package enum ProgramPath: Path {
   case sheafRefilling(ID<ProgramState.Activation>, allocation: Int32)
   /// Any other call that is measured.
   case calling(ID<ProgramState.Activation>, operation: Int16)
+  case tryingLock(ID<ProgramState.Activation>, otherwise: Int32)
   case boxHere(ID<ProgramState.Activation>, handOver: Int32)
   case boxGiven(ID<ProgramState.Activation>, operation: Int16)
   case mailHere(ID<ProgramState.Activation>, into: SlotRef)
@@ -40,6 +41,9 @@ package enum ProgramPath: Path {
       return interpret(id, &world, cpu)
     case .calling(let id, let operation):
       note(id, operation, &world)
+      return interpret(id, &world, cpu)
+    case .tryingLock(let id, let otherwise):
+      if !reply.bool { world.program.activations[id].place = otherwise }
       return interpret(id, &world, cpu)
     case .boxHere(let id, let handOver): return deliver(id, Int(handOver), &world, cpu)
     case .boxGiven(let id, let operation):
