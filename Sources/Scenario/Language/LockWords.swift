@@ -10,20 +10,17 @@ package struct LockWord: Sendable {
   /// Together with other readers.
   package var reads = false
 
-  /// What must give up what this step took, or what took it.
-  package var other: String {
-    LockWord.all.first {
-      ($0.action == .give) != (action == .give) && $0.kinds == kinds && $0.irqs == irqs
-        && $0.reads == reads && $0.action != .tryToTake
-    }?.name ?? "unlock"
-  }
+  /// The step that gives up what this one takes, or that takes what this one gives up.
+  package var other = "unlock"
 
   private static func family(
     _ kinds: [LockKind], _ take: String, _ give: String, _ irqs: IRQs = .kept, reads: Bool = false
   ) -> [LockWord] {
     [
-      LockWord(name: take, action: .take, kinds: kinds, irqs: irqs, reads: reads),
-      LockWord(name: give, action: .give, kinds: kinds, irqs: irqs, reads: reads),
+      LockWord(
+        name: take, action: .take, kinds: kinds, irqs: irqs, reads: reads, other: give),
+      LockWord(
+        name: give, action: .give, kinds: kinds, irqs: irqs, reads: reads, other: take),
     ]
   }
 
