@@ -35,9 +35,9 @@ package struct Task: BitwiseCopyable {
   /// What it was at when it left the CPU.
   var context = Context()
   var preemptCount = PreemptCount()
-  /// The locks it holds while it is off its CPU: mutexes.
-  static let heldMax = 4
-  var held = InlineArray<4, LockID>(repeating: .none)
+  /// The locks it holds while it is off its CPU: mutexes and semaphores.
+  static let heldMax = 8
+  var held = InlineArray<8, LockID>(repeating: .none)
   var heldCount: UInt8 = 0
   /// The next in a run queue.
   var next = TaskID.none
