@@ -83,7 +83,7 @@ let package = Package(
       ]),
     tests("ModelTests", of: ["Kernel", "Hardware", "Simulation"]),
     tests(
-      "FidelityTests", of: ["Run", "Kernel", "Hardware", "Simulation"],
+      "FidelityTests", of: ["Run", "Kernel", "Hardware", "Simulation", "Topology"],
       resources: [.embedInCode("Data")]),
     tests("GoldenTests", of: ["Scenario", "Run", "HostTopology", "Topology"]),
     tests(

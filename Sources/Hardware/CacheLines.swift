@@ -81,6 +81,70 @@ public struct CacheLines: ~Copyable {
     return max(now, held.busyUntil) + transfer(held, cpu, layout)
   }
 
+  /// Moves `line` to `cpu` for writing; who polled it reads it again at once, so is a sharer still.
+  /// Returns: when it is there.
+  public mutating func claimPolled(
+    _ line: LineID, by cpu: Int, at now: Instant, _ layout: borrowing Layout
+  ) -> Instant {
+    let pollers = lines[line].sharers
+    let here = claim(line, by: cpu, at: now, layout)
+    lines[line].sharers = pollers
+    return here
+  }
+
+  /// A CPU that owns `line` and goes on polling it is one of its readers.
+  public mutating func poll(_ line: LineID, by cpu: Int, _ layout: borrowing Layout) {
+    lines[line].sharers |= 1 << UInt64(layout.places[cpu].llc & 63)
+  }
+
+  /// Nobody polls `line` any more.
+  public mutating func forgetPollers(_ line: LineID) { lines[line].sharers = 0 }
+
+  /// LLC domains that poll `line`.
+  public func pollingDomains(_ line: LineID) -> Int { max(1, lines[line].sharers.nonzeroBitCount) }
+
+  /// When the last write of `line` that was asked for is over.
+  public func freeFrom(_ line: LineID) -> Instant { lines[line].busyUntil }
+
+  /// What was written to a polled line has been read, and the line is `cpu`'s.
+  public mutating func handTo(_ line: LineID, _ cpu: Int, at time: Instant) {
+    lines[line].owner = Int32(cpu)
+    lines[line].sharers = 0
+    lines[line].busyUntil = time
+  }
+
+  /// What `cpu` writes to a polled line at `time` is read again by all `readers` that poll it. The line
+  /// crosses to each LLC domain once; a domain serves its own readers one after the other, and nobody
+  /// writes the line before the last of them has read it.
+  ///
+  /// - Parameter place: the place of `reader` among the readers of its domain, from 0.
+  /// Returns: when `reader` has read it.
+  public mutating func write(
+    _ line: LineID, by cpu: Int, at time: Instant, for reader: Int, place: Int, of readers: Int,
+    _ layout: borrowing Layout
+  ) -> Instant {
+    let domains = pollingDomains(line)
+    let inDomain = (readers + domains - 1) / domains
+    let first = layout.linePrice(from: cpu, to: reader)
+    func after(_ count: Int, _ first: Duration) -> Instant {
+      time + first + Duration(picoseconds: layout.sameLLC.picoseconds * UInt64(count))
+    }
+    lines[line].owner = Int32(cpu)
+    lines[line].busyUntil = after(
+      inDomain - 1, domains > 1 ? max(first, layout.farthestPrice) : first)
+    return after(place, first)
+  }
+
+  /// Readers of one LLC domain that it serves in `length`.
+  public func readsDuring(_ length: Duration, _ layout: borrowing Layout) -> Int {
+    Int(length.picoseconds / max(layout.sameLLC.picoseconds, 1)) + 1
+  }
+
+  /// Others write the line for nothing, so long: atomic operations that fail.
+  public mutating func occupy(_ line: LineID, for length: Duration) {
+    lines[line].busyUntil = lines[line].busyUntil + length
+  }
+
   @usableFromInline
   func transfer(_ held: CacheLine, _ cpu: Int, _ layout: borrowing Layout) -> Duration {
     guard held.owner >= 0 else { return layout.memoryPrice(of: Int(held.node), at: cpu) }

@@ -152,12 +152,31 @@ extension RunResult {
       all.append(
         Lock(
           name: machine.world.locks.name(of: LockID(index)),
-          type: lock.lockClass.isMutex ? "mutex" : "spinlock", acquisitions: lock.acquisitions,
-          contended: lock.contended,
+          type: lock.kind.text, acquisitions: lock.acquisitions,
+          contended: lock.contended, depthMax: Int(lock.depthMax),
+          crossNode: UInt64(lock.crossNode),
           waitNs: times(lock.waitTotal, lock.waitMax, of: lock.contended),
           holdNs: times(lock.holdTotal, lock.holdMax, of: lock.acquisitions)))
     }
-    return all.sorted { ($0.waitNs.total, $1.name) > ($1.waitNs.total, $0.name) }
+    return merged(all).sorted { ($0.waitNs.total, $1.name) > ($1.waitNs.total, $0.name) }
+  }
+
+  /// The CPUs' own copies of a local lock together.
+  private static func merged(_ locks: [Lock]) -> [Lock] {
+    var all: [Lock] = []
+    for lock in locks {
+      guard lock.type == LockKind.localLock.text,
+        let place = all.firstIndex(where: { $0.name == lock.name && $0.type == lock.type })
+      else {
+        all.append(lock)
+        continue
+      }
+      all[place].acquisitions += lock.acquisitions
+      all[place].holdNs.total += lock.holdNs.total
+      all[place].holdNs.max = max(all[place].holdNs.max, lock.holdNs.max)
+      all[place].holdNs.mean = all[place].holdNs.total / Double(all[place].acquisitions)
+    }
+    return all
   }
 
   private static func interrupts(of machine: borrowing Machine, _ plan: RunPlan) -> Interrupts {

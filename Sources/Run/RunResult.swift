@@ -245,6 +245,10 @@ package struct RunResult: Encodable, Sendable {
     package var type: String
     package var acquisitions: UInt64
     package var contended: UInt64
+    /// Those that waited for it at once, at most.
+    package var depthMax: Int
+    /// Hand-overs to a CPU of another node.
+    package var crossNode: UInt64
     package var waitNs: Times
     package var holdNs: Times
   }

@@ -25,6 +25,8 @@ package enum Scenarios {
     ("slub-remote-storm", PackageResources.slub_remote_storm_yaml),
     ("kmalloc-classes", PackageResources.kmalloc_classes_yaml),
     ("leak-hunt", PackageResources.leak_hunt_yaml),
+    ("ticket-vs-queued", PackageResources.ticket_vs_queued_yaml),
+    ("abba-deadlock", PackageResources.abba_deadlock_yaml),
     ("bulk-network", PackageResources.bulk_network_yaml),
     ("slab-alien-caches", PackageResources.slab_alien_caches_yaml),
     ("slob-small-machine", PackageResources.slob_small_machine_yaml),

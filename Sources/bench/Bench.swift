@@ -25,6 +25,7 @@ struct Bench: ParsableCommand {
     try HoldBench(yardstick: heap4, effort: effort).run(sheet)
     try MachineHold(effort: effort).run(sheet)
     try StormBench(effort: effort).run(sheet)
+    try ContentionBench(effort: effort).run(sheet)
     try ProcessBench(kmemu: kmemu, effort: effort).run(sheet)
     sheet.end()
   }

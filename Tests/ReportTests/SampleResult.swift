@@ -121,6 +121,7 @@ extension RunResult {
   private static func lock(_ name: String, contended: UInt64, total: Double) -> Lock {
     Lock(
       name: name, type: "spinlock", acquisitions: contended * 3 + 7, contended: contended,
+      depthMax: 3, crossNode: contended / 2,
       waitNs: Lock.Times(
         total: total, mean: contended > 0 ? total / Double(contended) : 0, max: total / 10_000),
       holdNs: Lock.Times(total: total / 6, mean: 40, max: 900))

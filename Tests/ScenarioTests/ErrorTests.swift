@@ -21,7 +21,7 @@ import Testing
   /// A list of steps, the code of its only error, and a part of the message.
   static let stepErrors: [(String, String, String)] = [
     ("[kmaloc: {size: 1B, as: a}]", "S116", "did you mean `kmalloc`?"),
-    ("[spin_lock: l]", "S116", "it is called `lock` here"),
+    ("[msleep: 1ms]", "S116", "it is called `sleep` here"),
     ("[mempool_alloc: {}]", "S115", "this version does not have `mempool_alloc` yet"),
     ("[kmemdup: {size: 4KiB}]", "S115", "this version does not have `kmemdup` yet"),
     ("[kmalloc: {size: 128, as: a}]", "S112", "as in `128B`"),

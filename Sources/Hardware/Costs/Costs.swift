@@ -24,6 +24,13 @@ public struct Costs: Sendable {
     return Costs(name: name, work: work, primitives: primitives)
   }
 
+  /// The same costs with another price of a primitive: for calibration.
+  public func setting(_ kind: Primitive, to price: Duration) -> Costs {
+    var primitives = primitives
+    primitives[Int(kind.rawValue)] = price
+    return Costs(name: name, work: work, primitives: primitives)
+  }
+
   /// The work's prices as the engine keeps them: indexed by `Work.rawValue`.
   public func workTable() -> Buffer<Duration> {
     var table = Buffer<Duration>(work.count, .zero)

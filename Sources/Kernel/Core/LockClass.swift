@@ -8,11 +8,11 @@ package enum LockClass: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case vmapBusy, vmapLazy, vmapPool, freeVmapArea, vmapPurge, pageTable
   case callLock, callFunction, callQueue
 
-  /// Whether a waiter sleeps.
-  package var isMutex: Bool {
+  /// What kind of lock it is, but for the workload's, which says itself.
+  var kind: LockKind {
     switch self {
-    case .slabMutex, .slubFlush, .vmapPurge, .pcpuDrainMutex: true
-    default: false
+    case .slabMutex, .slubFlush, .vmapPurge, .pcpuDrainMutex: .mutex
+    default: .spinlock
     }
   }
 }

@@ -9,8 +9,9 @@ extension Locks {
     var waits = Buffer<UInt8>(next.count, 0)
     for index in 0..<locks.highWater {
       let lock = locks[LockID(index)]
-      let isQueued = !lock.first.isNone || !lock.firstTask.isNone
-      try ensure(!isQueued || !lock.holder.isNone, "lock \(index): a queue, and nobody has it")
+      // Sleepers are woken, and then ask again.
+      try ensure(
+        lock.first.isNone || isTaken(LockID(index)), "lock \(index): a queue, and nobody has it")
       try checkQueue(lock, index, &waits)
       guard !lock.holder.isNone else { continue }
       let isKnown =
@@ -22,7 +23,7 @@ extension Locks {
       for place in 0..<Int(heldCount[context]) {
         let lock = held[context * Locks.heldMax + place]
         try ensure(
-          locks[lock].holder == ContextID(context),
+          locks[lock].holder == ContextID(context) || locks[lock].sharers > 0,
           "lock \(lock.index): context \(context) believes that it has it")
       }
     }

@@ -1,35 +1,6 @@
 import Hardware
 import Simulation
 
-package typealias LockID = ID<Lock>
-
-/// A lock that is handed on in the order of asking.
-///
-/// Kernel: kernel/locking/qspinlock.c and kernel/locking/mutex.c (6.12). Not modelled: the pending
-/// bit's shorter hand-over; a mutex's optimistic spinning and stealing (ours hands over).
-package struct Lock: BitwiseCopyable {
-  package let name: Int32
-  package let lockClass: LockClass
-  /// Lockdep's class: that of `lockClass`, but one of its own for a lock of the workload.
-  let order: UInt8
-  let line: LineID
-  /// The context that has it; for a mutex, that of its task.
-  package internal(set) var holder = ContextID.none
-  var first = ContextID.none
-  var last = ContextID.none
-  /// For a mutex: tasks instead of contexts.
-  var firstTask = TaskID.none
-  var lastTask = TaskID.none
-  var holderTask = TaskID.none
-  var acquiredAt = Instant.zero
-  package internal(set) var acquisitions: UInt64 = 0
-  package internal(set) var contended: UInt64 = 0
-  package internal(set) var waitTotal = Duration.zero
-  package internal(set) var waitMax = Duration.zero
-  package internal(set) var holdTotal = Duration.zero
-  package internal(set) var holdMax = Duration.zero
-}
-
 /// All locks, and the queue node of each context (the kernel has four a CPU, for the same use).
 ///
 /// Mechanism: it knows the order of owners, what each context holds, and lockdep's two rules. It
@@ -57,11 +28,28 @@ package struct Locks: ~Copyable {
   /// The next lock of the workload gets this class; the last one is shared by all after it.
   private var nextOrder: UInt8
   package private(set) var names: LockNames
+  /// How this release's spinlocks pass from CPU to CPU on this architecture.
+  let spinlock: LockRules.Spinlock
+  let rules: LockRules
+  /// Which of those that spin want a lock together with other readers.
+  var isReader: Buffer<Bool>
+  /// Sleepers get a lock from who gives it up, and need not ask for that.
+  let handsOverAlways: Bool
+  /// Who wins where nothing orders those who wait.
+  var stream: RandomStream
 
-  init(contextCount: Int) {
-    let blank = Lock(name: 0, lockClass: .workload, order: 0, line: .none)
+  init(
+    contextCount: Int, _ rules: LockRules = KernelVersion.standard.locks,
+    on architecture: Architecture.Name = .x86_64, seed: UInt64 = 1
+  ) {
+    self.rules = rules
+    spinlock = rules.spinlock(on: architecture)
+    stream = RandomStream(seed: seed, name: "locks", index: 0)
+    let blank = Lock(name: 0, lockClass: .workload, kind: .spinlock, order: 0, line: .none)
     locks = Pool(capacity: 256, blank: blank)
     next = Buffer(contextCount, .none)
+    isReader = Buffer(contextCount, false)
+    handsOverAlways = false
     held = Buffer(contextCount * Locks.heldMax, .none)
     heldCount = Buffer(contextCount, 0)
     after = Buffer(64, 0)
@@ -81,12 +69,16 @@ package struct Locks: ~Copyable {
     (reportedUse, nextOrder) = (other.reportedUse, other.nextOrder)
     awaited = other.awaited.clone()
     names = other.names
+    isReader = other.isReader.clone()
+    handsOverAlways = other.handsOverAlways
+    (spinlock, rules, stream) = (other.spinlock, other.rules, other.stream)
   }
   func clone() -> Locks { Locks(cloning: self) }
 
   /// A new lock with a line of its own. `name` is what reports and timelines show.
   package mutating func make(
-    _ lockClass: LockClass, name: String, lines: inout CacheLines, node: Int = 0
+    _ lockClass: LockClass, name: String, lines: inout CacheLines, node: Int = 0,
+    kind: LockKind? = nil
   ) -> LockID {
     let line = lines.make(node: node)
     var order = lockClass.rawValue
@@ -94,12 +86,27 @@ package struct Locks: ~Copyable {
       order = nextOrder
       nextOrder = min(nextOrder + 1, 63)
     }
-    return locks.take(Lock(name: names.add(name), lockClass: lockClass, order: order, line: line))
+    return locks.take(
+      Lock(
+        name: names.add(name), lockClass: lockClass, kind: kind ?? lockClass.kind, order: order,
+        line: line))
   }
 
   /// A new lock on a line that is there, with a name of `addName`: one of many alike.
   mutating func make(_ lockClass: LockClass, named name: Int32, line: LineID) -> LockID {
-    locks.take(Lock(name: name, lockClass: lockClass, order: lockClass.rawValue, line: line))
+    locks.take(
+      Lock(
+        name: name, lockClass: lockClass, kind: lockClass.kind, order: lockClass.rawValue,
+        line: line))
+  }
+
+  /// Another lock of the same name, kind and class, for another CPU.
+  mutating func makeLike(_ lock: LockID, _ lines: inout CacheLines) -> LockID {
+    let like = locks[lock]
+    return locks.take(
+      Lock(
+        name: like.name, lockClass: like.lockClass, kind: like.kind, order: like.order,
+        line: lines.make()))
   }
 
   /// Gives a lock back that nobody holds.
@@ -138,21 +145,31 @@ package struct Locks: ~Copyable {
   }
 
   @inline(__always)
-  private mutating func own(_ lock: LockID, _ owner: ContextID, at now: Instant) {
+  mutating func own(_ lock: LockID, _ owner: ContextID, at now: Instant) {
     locks.items[lock].holder = owner
     locks.items[lock].acquiredAt = now
     locks.items[lock].acquisitions &+= 1
+    push(lock, onto: owner)
+  }
+
+  /// `owner` has one lock more.
+  @inline(__always)
+  mutating func push(_ lock: LockID, onto owner: ContextID) {
     let count = Int(heldCount[owner.index])
     precondition(count < Locks.heldMax, "one context holds more locks than there is room for")
     held[owner.index &* Locks.heldMax &+ count] = lock
     heldCount[owner.index] = UInt8(count &+ 1)
   }
 
-  /// Joins the queue of `lock`.
-  mutating func wait(for lock: LockID, _ waiter: ContextID) {
-    locks.items[lock].contended += 1
+  /// Joins the queue of `lock`, at its end or before all others.
+  mutating func enqueue(_ waiter: ContextID, for lock: LockID, first isFirst: Bool = false) {
     awaited[waiter.index] = lock
     next[waiter.index] = .none
+    if isFirst, !locks.items[lock].first.isNone {
+      next[waiter.index] = locks.items[lock].first
+      locks.items[lock].first = waiter
+      return
+    }
     if locks.items[lock].first.isNone {
       locks.items[lock].first = waiter
     } else {
@@ -161,25 +178,70 @@ package struct Locks: ~Copyable {
     locks.items[lock].last = waiter
   }
 
-  /// Gives `lock` up. Returns: who waits first and has it now, `none` when nobody waited.
+  /// One more waits.
+  mutating func noteContention(_ lock: LockID) {
+    locks.items[lock].contended += 1
+    locks.items[lock].depth += 1
+    locks.items[lock].depthMax = max(locks.items[lock].depthMax, locks.items[lock].depth)
+  }
+
+  /// Gives a spinlock up. Returns: who has it now, `none` when nobody waited.
   @inline(__always)
   mutating func release(_ lock: LockID, by holder: ContextID, at now: Instant) -> ContextID {
     drop(lock, holder, at: now)
-    let heir = locks.items[lock].first
-    guard !heir.isNone else { return heir }
-    locks.items[lock].first = next[heir.index]
-    awaited[heir.index] = .none
+    guard !locks.items[lock].first.isNone else { return .none }
+    let heir = takeWinner(of: lock)
     own(lock, heir, at: now)
     return heir
+  }
+
+  /// How `lock`, a spinlock, passes on: a lock bit is a bit that is set in all releases. Kernel:
+  /// `bit_spin_lock()` (include/linux/bit_spinlock.h, 2.6.24).
+  func discipline(of lock: LockID) -> LockRules.Spinlock {
+    locks[lock].lockClass == .slabLock ? .testAndSet : spinlock
+  }
+
+  /// Takes out of the queue of a spinlock who gets it: the first, or with test-and-set any.
+  @inline(never)
+  private mutating func takeWinner(of lock: LockID) -> ContextID {
+    var before = ContextID.none
+    var winner = locks[lock].first
+    if discipline(of: lock) == .testAndSet {
+      for _ in 0..<stream.below(Int(locks[lock].depth)) {
+        (before, winner) = (winner, next[winner.index])
+      }
+    }
+    unlink(winner, behind: before, from: lock)
+    return winner
+  }
+
+  /// Takes `waiter` out of the queue of `lock`. `before` is the one before it, if any.
+  mutating func unlink(_ waiter: ContextID, behind before: ContextID, from lock: LockID) {
+    if before.isNone {
+      locks[lock].first = next[waiter.index]
+    } else {
+      next[before.index] = next[waiter.index]
+    }
+    if locks[lock].last == waiter { locks[lock].last = before }
+    awaited[waiter.index] = .none
+    locks[lock].depth -= 1
+    locks[lock].wasHanded = true
   }
 
   @inline(__always)
   mutating func drop(_ lock: LockID, _ holder: ContextID, at now: Instant) {
     precondition(locks.items[lock].holder == holder, "released by one who does not hold it")
     locks.items[lock].holder = .none
+    locks.items[lock].wasHanded = false
     let length = now - locks.items[lock].acquiredAt
     locks.items[lock].holdTotal += length
     if length > locks.items[lock].holdMax { locks.items[lock].holdMax = length }
+    pop(lock, of: holder)
+  }
+
+  /// `holder` has one lock less, of those it has the last it took or any other.
+  @inline(__always)
+  mutating func pop(_ lock: LockID, of holder: ContextID) {
     var place = Int(heldCount[holder.index]) &- 1
     let base = holder.index &* Locks.heldMax
     var above = held[base &+ place]
@@ -232,28 +294,38 @@ package struct Locks: ~Copyable {
     return broken
   }
 
-  /// Books holds that go on at `end`, as far as they have come.
+  /// Books holds that go on at `end`, as far as they have come. Who was given a lock and is on his
+  /// way to it waits until he is there.
   mutating func settleHolds(at end: Instant) {
-    for index in 0..<locks.highWater where !locks.items[LockID(index)].holder.isNone {
+    for index in 0..<locks.highWater where isTaken(LockID(index)) {
       let lock = LockID(index)
       let since = locks.items[lock].acquiredAt
-      guard since < end else { continue }
+      guard since < end else {
+        if locks.items[lock].wasHanded {
+          locks.items[lock].waitTotal = locks.items[lock].waitTotal - (since - end)
+        }
+        continue
+      }
       locks.items[lock].holdTotal += end - since
       locks.items[lock].holdMax = max(locks.items[lock].holdMax, end - since)
       locks.items[lock].acquiredAt = end
     }
   }
 
-  /// Forgets how often and how long; who holds and waits stays, and who waits counts as doing so.
-  mutating func resetStatistics() {
+  /// Forgets how often and how long, from `now` on; who holds and waits stays, and who waits counts
+  /// as doing so.
+  mutating func resetStatistics(at now: Instant) {
     for index in 0..<locks.highWater {
       let lock = LockID(index)
-      (locks[lock].acquisitions, locks[lock].contended) = (0, 0)
+      locks[lock].acquisitions = 0
+      locks[lock].contended = UInt64(locks[lock].depth)
+      locks[lock].depthMax = locks[lock].depth
+      locks[lock].crossNode = 0
       (locks[lock].waitTotal, locks[lock].waitMax) = (.zero, .zero)
       (locks[lock].holdTotal, locks[lock].holdMax) = (.zero, .zero)
-    }
-    for context in 0..<awaited.count where !awaited[context].isNone {
-      locks.items[awaited[context]].contended += 1
+      if locks[lock].wasHanded, locks[lock].acquiredAt > now {
+        locks[lock].waitTotal = locks[lock].acquiredAt - now
+      }
     }
   }
 

@@ -21,6 +21,14 @@ package struct Task: BitwiseCopyable {
   /// It sleeps in a mutex's queue: only the mutex wakes it, as `__mutex_lock()` sleeps again after
   /// any other wake-up.
   var awaitsMutex = false
+  /// What it waits for, spinning or asleep, or was given and has not seen yet; and whether it still
+  /// waits, stands in the lock's list, wants it with other readers.
+  var awaits = LockID.none
+  var waits = false
+  var isListed = false
+  var reads = false
+  /// The next in that list.
+  var nextWaiter = TaskID.none
   /// What it begins with when it first runs.
   let entry: Frame
   var hasRun = false
@@ -28,10 +36,11 @@ package struct Task: BitwiseCopyable {
   var context = Context()
   var preemptCount = PreemptCount()
   var isInUser = false
-  /// The locks it holds while it is off its CPU: mutexes.
-  var held = InlineArray<4, LockID>(repeating: .none)
+  /// The locks it holds while it is off its CPU: mutexes and semaphores.
+  static let heldMax = 8
+  var held = InlineArray<8, LockID>(repeating: .none)
   var heldCount: UInt8 = 0
-  /// The next in a run queue or a lock's queue.
+  /// The next in a run queue.
   var next = TaskID.none
   var waitingSince = Instant.zero
   var readySince = Instant.zero

@@ -28,7 +28,8 @@ extension TraceEvent {
   static var lockFields: [EventFormat.Field] { label }
   static var lockWaitBeginFormat: EventFormat {
     own(
-      "lock wait", .begin(lane: "lock wait"), label + [.init("held_by_cpu", word: 1, .signed)])
+      "lock wait", .begin(lane: "lock wait"),
+      label + [.init("held_by_cpu", word: 1, .signed), .init("held_by_pid", word: 2, .signed)])
   }
 
   static func shootdown(_ fields: [EventFormat.Field]) -> EventFormat {

@@ -154,7 +154,9 @@ extension Machine {
     }
     switch contexts[context].pause {
     case .computing(let left): schedule(cpu, at: time + left, .computing, as: category)
-    case .parked(let activity): schedule(cpu, at: .never, activity, as: category)
+    case .parked(let activity):
+      schedule(cpu, at: .never, activity, as: category)
+      if activity == .queuedForLock, world.cpus[cpu].wantsSwitch { yieldSpinning(on: cpu) }
     case .ready(let ready): schedule(cpu, at: max(time, ready), .indivisible, as: category)
     case .asking: schedule(cpu, at: time, .asking, as: category)
     case .idle: goIdle(cpu)

@@ -5,7 +5,9 @@ import Simulation
 extension Machine {
   @inline(__always)
   mutating func acquire(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) -> Reply? {
-    if world.locks.locks.items[lock].lockClass.isMutex { return acquireMutex(lock, on: cpu) }
+    guard world.locks.locks.items[lock].kind.spinsAlone else {
+      return acquireOther(lock, irqs, on: cpu)
+    }
     mask(irqs, on: cpu)
     let context = cpu.context(world.cpus[cpu].depth)
     check(lock, context, isSure: true)
@@ -18,17 +20,34 @@ extension Machine {
   }
 
   @inline(__always)
-  private mutating func mask(_ irqs: IRQs, on cpu: CPUID) {
+  mutating func mask(_ irqs: IRQs, on cpu: CPUID) {
     if irqs == .off {
       if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffBegin, on: cpu) }
       world.cpus[cpu].irqsOff += 1
+    } else if irqs == .bottomHalvesOff {
+      disableBottomHalves(on: cpu)
     }
     world.cpus[cpu].preemptCount.add(PreemptCount.preemption)
   }
 
+  /// Lifts what `mask` masked but preemption; the CPU goes on at `ready`, or at once.
+  @inline(__always)
+  mutating func unmask(_ irqs: IRQs, on cpu: CPUID, readyAt ready: Instant? = nil) -> Reply? {
+    if irqs == .off {
+      world.cpus[cpu].irqsOff -= 1
+      if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffEnd, on: cpu) }
+    } else if irqs == .bottomHalvesOff, enableBottomHalves(on: cpu, readyAt: ready ?? now) {
+      return nil
+    }
+    guard let ready else { return Reply.none }
+    mix(cpu, ready, 4)
+    schedule(cpu, at: ready, .indivisible, as: .cacheLines)
+    return nil
+  }
+
   /// - Parameter isSure: whether the taker waits for the lock if he must.
   @inline(__always)
-  private mutating func check(_ lock: LockID, _ context: ContextID, isSure: Bool) {
+  mutating func check(_ lock: LockID, _ context: ContextID, isSure: Bool) {
     let cpu = context.cpu
     let broken = world.locks.check(
       lock, by: context, irqsOn: world.cpus[cpu].irqsOff == 0,
@@ -36,6 +55,7 @@ extension Machine {
     if let broken { complainOfLock(broken, lock, cpu) }
   }
 
+  @inline(never)
   private mutating func complainOfLock(_ broken: Locks.Finding, _ lock: LockID, _ cpu: CPUID) {
     let name = world.locks.name(of: lock)
     let message =
@@ -51,7 +71,7 @@ extension Machine {
 
   /// The lock is ours when its line has come.
   @inline(__always)
-  private mutating func claim(_ lock: LockID, on cpu: CPUID) {
+  mutating func claim(_ lock: LockID, on cpu: CPUID) {
     let line = world.locks.locks.items[lock].line
     let here = world.lines.claim(line, by: cpu.index, at: now, world.layout)
     world.locks.locks.items[lock].acquiredAt = here
@@ -61,16 +81,19 @@ extension Machine {
   }
 
   @inline(never)
-  private mutating func wait(for lock: LockID, _ waiter: ContextID) {
+  mutating func wait(for lock: LockID, _ waiter: ContextID) {
     let cpu = waiter.cpu
-    if world.locks.locks[lock].holder.cpu == cpu {
+    let holder = world.locks.locks[lock].holder
+    if !holder.isNone, holder.cpu == cpu {
       stop(
         .selfDeadlock, "CPU \(cpu.index) waits for \(world.locks.name(of: lock)), which it holds",
         cpu)
-    } else if let ring = ring(from: lock, to: cpu) {
-      stop(.deadlock, ring, cpu)
+    } else if isRing(from: lock, to: cpu) {
+      stop(.deadlock, ring(from: lock, to: cpu), cpu)
     }
-    world.locks.wait(for: lock, waiter)
+    arrive(at: lock, waiter)
+    world.locks.noteContention(lock)
+    world.locks.enqueue(waiter, for: lock)
     contexts[waiter].waitingSince = now
     mix(cpu, now, 5)
     if world.probe.isOn { traceWait(.lockWaitBegin, lock, cpu, waiter: waiter.index, at: now) }
@@ -78,59 +101,111 @@ extension Machine {
   }
 
   /// Ends the run: nobody could go on.
-  private mutating func stop(_ kind: Violation.Kind, _ message: String, _ cpu: CPUID) {
+  mutating func stop(_ kind: Violation.Kind, _ message: String, _ cpu: CPUID) {
     world.complain(kind, message, on: cpu)
     completeComplaints(on: cpu)
     world.isStopped = true
   }
 
-  /// Follows who waits for whom from the holder of `lock`. Returns: the ring in words if it leads
-  /// back to `cpu`. A holder waits for what a context of its CPU from his own up spins for; what an
-  /// interrupt has put above that comes to an end.
-  private func ring(from lock: LockID, to cpu: CPUID) -> String? {
-    var (links, wanted, waiter) = ([String](), lock, cpu)
+  /// Follows who waits for whom from the holder of `lock`. Returns: whether that leads back to `cpu`.
+  private func isRing(from lock: LockID, to cpu: CPUID) -> Bool {
+    var wanted = lock
     for _ in 0..<cpuCount {
-      let holder = world.locks.locks[wanted].holder
-      guard !holder.isNone else { return nil }
+      guard let (holder, next) = link(behind: wanted) else { return false }
+      if holder == cpu { return true }
+      guard !next.isNone else { return false }
+      wanted = next
+    }
+    return false
+  }
+
+  /// The CPU that has `lock`, and what it waits for itself; nil where it goes on. A holder waits for
+  /// what a context of its CPU from his own up spins for; what an interrupt has put above that comes
+  /// to an end.
+  private func link(behind lock: LockID) -> (CPUID, LockID)? {
+    let holder = world.locks.locks[lock].holder
+    guard !holder.isNone else { return nil }
+    var wanted = LockID.none
+    for depth in holder.depth...max(holder.depth, world.cpus[holder.cpu].depth) {
+      let awaited = world.locks.awaited[holder.cpu.context(depth).index]
+      if !awaited.isNone { wanted = awaited }
+    }
+    return (holder.cpu, wanted)
+  }
+
+  /// A ring in words.
+  private func ring(from lock: LockID, to cpu: CPUID) -> String {
+    var (links, wanted, waiter) = ([String](), lock, cpu)
+    while let (holder, next) = link(behind: wanted) {
       links.append(
         "CPU \(waiter.index) waits for \(world.locks.name(of: wanted)), which CPU "
-          + "\(holder.cpu.index) holds")
-      if holder.cpu == cpu { return links.joined(separator: "; ") }
-      waiter = holder.cpu
-      wanted = .none
-      for depth in holder.depth...max(holder.depth, world.cpus[waiter].depth) {
-        let awaited = world.locks.awaited[waiter.context(depth).index]
-        if !awaited.isNone { wanted = awaited }
-      }
-      guard !wanted.isNone else { return nil }
+          + "\(holder.index) holds")
+      if holder == cpu || next.isNone { break }
+      (waiter, wanted) = (holder, next)
     }
-    return nil
+    return links.joined(separator: "; ")
+  }
+
+  /// The same for who sleeps or spins as a task: from the owner of `lock` on, back to `task`.
+  func isRing(from lock: LockID, of task: TaskID) -> Bool {
+    var wanted = lock
+    for _ in 0..<world.tasks.all.highWater {
+      let owner = world.locks.locks[wanted].holderTask
+      if owner == task { return true }
+      guard !owner.isNone, world.tasks.all[owner].waits else { return false }
+      wanted = world.tasks.all[owner].awaits
+    }
+    return false
+  }
+
+  func ring(from lock: LockID, of task: TaskID) -> String {
+    var (links, wanted, waiter) = ([String](), lock, task)
+    while true {
+      let owner = world.locks.locks[wanted].holderTask
+      links.append(
+        "\(world.tasks.name(of: waiter)) waits for \(world.locks.name(of: wanted)), which "
+          + "\(world.tasks.name(of: owner)) holds")
+      if owner == task { return links.joined(separator: "; ") }
+      (waiter, wanted) = (owner, world.tasks.all[owner].awaits)
+    }
   }
 
   /// Books waits and holds that go on at `end`, as far as they have come.
   mutating func settleLocks(at end: Instant) {
     world.locks.settleHolds(at: end)
     for index in 0..<world.locks.awaited.count where !world.locks.awaited[index].isNone {
-      let since = contexts[ContextID(index)].waitingSince
-      guard since < end else { continue }
-      world.locks.noteWait(world.locks.awaited[index], end - since)
+      let (lock, since) = (world.locks.awaited[index], contexts[ContextID(index)].waitingSince)
+      guard since < end, !world.locks.locks[lock].kind.maySleep else { continue }
+      world.locks.noteWait(lock, end - since)
       contexts[ContextID(index)].waitingSince = end
+    }
+    for index in 0..<world.tasks.all.highWater where world.tasks.all[TaskID(index)].waits {
+      let since = world.tasks.all[TaskID(index)].waitingSince
+      guard since < end else { continue }
+      world.locks.noteWait(world.tasks.all[TaskID(index)].awaits, end - since)
+      world.tasks.all[TaskID(index)].waitingSince = end
     }
   }
 
-  mutating func tryAcquire(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) {
+  mutating func tryAcquire(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) -> Reply? {
+    guard world.locks.locks.items[lock].kind.spinsAlone else {
+      return tryAcquireOther(lock, irqs, on: cpu)
+    }
     let context = cpu.context(world.cpus[cpu].depth)
     if world.locks.take(lock, by: context, at: now) {
-      if world.locks.locks.items[lock].lockClass.isMutex {
-        world.locks.locks[lock].holderTask = world.cpus[cpu].current
-      } else {
-        mask(irqs, on: cpu)
-      }
+      mask(irqs, on: cpu)
       check(lock, context, isSure: false)
       world.cpus[cpu].answer = .yes
-      return claim(lock, on: cpu)
+      claim(lock, on: cpu)
+    } else {
+      world.cpus[cpu].answer = .no
+      failTry(lock, on: cpu)
     }
-    world.cpus[cpu].answer = .no
+    return nil
+  }
+
+  /// Finds a lock taken, which costs a look at its line.
+  mutating func failTry(_ lock: LockID, on cpu: CPUID) {
     let line = world.locks.locks[lock].line
     let here = world.lines.read(line, by: cpu.index, at: now, world.layout)
     mix(cpu, here, 6)
@@ -139,23 +214,19 @@ extension Machine {
 
   @inline(__always)
   mutating func release(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) -> Reply? {
-    if world.locks.locks.items[lock].lockClass.isMutex { return releaseMutex(lock, on: cpu) }
+    guard world.locks.locks.items[lock].kind.spinsAlone else {
+      return releaseOther(lock, irqs, on: cpu)
+    }
     if world.probe.isOn { traceHold(.lockHoldEnd, lock, cpu, at: now) }
     let heir = world.locks.release(lock, by: cpu.context(world.cpus[cpu].depth), at: now)
     if !heir.isNone { handOver(lock, from: cpu, to: heir) }
     world.cpus[cpu].preemptCount.subtract(PreemptCount.preemption)
-    if irqs == .off {
-      world.cpus[cpu].irqsOff -= 1
-      if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffEnd, on: cpu) }
-    }
-    return Reply.none
+    return unmask(irqs, on: cpu)
   }
 
   @inline(never)
   private mutating func handOver(_ lock: LockID, from cpu: CPUID, to heir: ContextID) {
-    let line = world.locks.locks[lock].line
-    let here =
-      world.lines.claim(line, by: heir.cpu.index, at: now, world.layout) + costs[.lockHandOff]
+    let here = pass(lock, from: cpu, to: heir) + costs[.lockHandOff]
     world.locks.locks[lock].acquiredAt = here
     world.locks.noteWait(lock, here - contexts[heir].waitingSince)
     // Into the giver's fingerprint: the heir's CPU may have run ahead in an interrupt above it.
@@ -177,118 +248,5 @@ extension Machine {
     } else {
       contexts[context].pause = .ready(at: time)
     }
-  }
-
-  // MARK: Mutexes
-
-  private mutating func acquireMutex(_ lock: LockID, on cpu: CPUID) -> Reply? {
-    let context = cpu.context(world.cpus[cpu].depth)
-    if !contexts[context].polls {
-      world.mightSleep(on: cpu, "a mutex may only be taken where the task may sleep")
-      if world.hasComplaint { completeComplaints(on: cpu) }
-      check(lock, context, isSure: true)
-    }
-    if world.locks.take(lock, by: context, at: now) {
-      contexts[context].polls = false
-      world.locks.locks[lock].holderTask = world.cpus[cpu].current
-      claim(lock, on: cpu)
-      return nil
-    }
-    guard world.cpus[cpu].maySleep else {
-      pollMutex(lock, context)
-      return nil
-    }
-    world.locks.joinMutex(lock, world.cpus[cpu].current, &world.tasks, at: now)
-    if world.probe.isOn {
-      let task = world.cpus[cpu].current
-      traceWait(.lockWaitBegin, lock, cpu, waiter: waiter(task), at: now)
-    }
-    switchAway(from: cpu, pausing: .ready(at: now), nextState: .blocked)
-    return nil
-  }
-
-  /// Who must not sleep and finds a mutex taken asks for it again and again. Linux calls the
-  /// scheduler all the same, from where it must not be called, and what comes of that is undefined.
-  private mutating func pollMutex(_ lock: LockID, _ context: ContextID) {
-    let cpu = context.cpu
-    if !contexts[context].polls {
-      contexts[context].polls = true
-      let name = world.locks.name(of: lock)
-      if world.locks.locks[lock].holderTask == world.cpus[cpu].current {
-        stop(.selfDeadlock, "CPU \(cpu.index) waits for \(name), which the task below holds", cpu)
-      } else {
-        world.complain(
-          .schedulingWhileAtomic, "\(name) is taken and the task may not sleep to wait for it",
-          on: cpu)
-        completeComplaints(on: cpu)
-      }
-    }
-    contexts[context].held = .acquire(lock)
-    schedule(cpu, at: now + costs[.contextSwitch], .asking, as: .lockWait)
-  }
-
-  private mutating func releaseMutex(_ lock: LockID, on cpu: CPUID) -> Reply? {
-    if world.probe.isOn { traceHold(.lockHoldEnd, lock, cpu, at: now) }
-    world.locks.drop(lock, cpu.context(world.cpus[cpu].depth), at: now)
-    guard let heir = world.locks.passMutex(lock, &world.tasks, at: now) else { return Reply.none }
-    let heirCPU = world.tasks.all[heir].cpu
-    world.locks.noteWait(lock, now - world.tasks.all[heir].waitingSince)
-    if world.probe.isOn {
-      traceWait(.lockWaitEnd, lock, heirCPU, waiter: waiter(heir), at: now)
-      traceHold(.lockHoldBegin, lock, heirCPU, at: now)
-    }
-    return wake(heir, from: cpu)
-  }
-}
-
-extension Locks {
-  /// A task joins the queue of a mutex, to sleep.
-  mutating func joinMutex(
-    _ lock: LockID, _ task: TaskID, _ tasks: inout Tasks, at now: Instant
-  ) {
-    locks[lock].contended += 1
-    tasks.all[task].next = .none
-    tasks.all[task].awaitsMutex = true
-    tasks.all[task].waitingSince = now
-    let last = locks[lock].lastTask
-    if last.isNone { locks[lock].firstTask = task } else { tasks.all[last].next = task }
-    locks[lock].lastTask = task
-  }
-
-  /// Gives a dropped mutex to the first who waits. Returns: that task.
-  mutating func passMutex(_ lock: LockID, _ tasks: inout Tasks, at now: Instant) -> TaskID? {
-    let heir = locks[lock].firstTask
-    guard !heir.isNone else { return nil }
-    locks[lock].firstTask = tasks.all[heir].next
-    if locks[lock].firstTask.isNone { locks[lock].lastTask = .none }
-    tasks.all[heir].awaitsMutex = false
-    locks[lock].holderTask = heir
-    locks[lock].holder = tasks.all[heir].cpu.context(0)
-    locks[lock].acquiredAt = now
-    locks[lock].acquisitions += 1
-    let count = Int(tasks.all[heir].heldCount)
-    precondition(count < 4, "a task holds more mutexes than there is room for")
-    tasks.all[heir].held[count] = lock
-    tasks.all[heir].heldCount += 1
-    return heir
-  }
-}
-
-extension Locks {
-  /// Moves what `context` holds into the record of the task that leaves its CPU.
-  mutating func park(_ context: ContextID, in task: inout Task) {
-    let count = Int(heldCount[context.index])
-    precondition(count <= 4, "a task sleeps with more locks than there is room for")
-    for place in 0..<count { task.held[place] = held[context.index * Locks.heldMax + place] }
-    task.heldCount = UInt8(count)
-    heldCount[context.index] = 0
-  }
-
-  /// The other way, when the task comes back.
-  mutating func unpark(_ context: ContextID, from task: borrowing Task) {
-    for place in 0..<Int(task.heldCount) {
-      held[context.index * Locks.heldMax + place] = task.held[place]
-    }
-    heldCount[context.index] = task.heldCount
   }
 }

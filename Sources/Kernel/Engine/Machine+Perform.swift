@@ -34,7 +34,9 @@ extension Machine {
       let here = world.lines.read(line, by: cpu.index, at: now, world.layout)
       mix(cpu, here, 2)
       schedule(cpu, at: here, .indivisible, as: .cacheLines)
-    case .tryAcquire(let lock, let irqs): tryAcquire(lock, irqs, on: cpu)
+    case .tryAcquire(let lock, let irqs): return tryAcquire(lock, irqs, on: cpu)
+    case .acquireShared(let lock, let irqs): return acquireShared(lock, irqs, on: cpu)
+    case .releaseShared(let lock, let irqs): return releaseShared(lock, irqs, on: cpu)
     case .disable(let mask): return disable(mask, on: cpu)
     case .enable(let mask): return enable(mask, on: cpu)
     case .sendCalls: return sendCalls(on: cpu)
@@ -132,8 +134,7 @@ extension Machine {
     case .irqs:
       if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffBegin, on: cpu) }
       world.cpus[cpu].irqsOff += 1
-    case .bottomHalves where world.config.preemption == .rt: break
-    case .bottomHalves: world.cpus[cpu].preemptCount.add(PreemptCount.bottomHalvesOff)
+    case .bottomHalves: disableBottomHalves(on: cpu)
     case .preemption: world.cpus[cpu].preemptCount.add(PreemptCount.preemption)
     }
     return .none
@@ -145,18 +146,31 @@ extension Machine {
       world.cpus[cpu].irqsOff -= 1
       if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffEnd, on: cpu) }
     case .preemption: world.cpus[cpu].preemptCount.subtract(PreemptCount.preemption)
-    case .bottomHalves where world.config.preemption == .rt:
-      if world.cpus[cpu].softirqs != 0 { return wake(world.ksoftirqd(of: cpu), from: cpu) }
-    case .bottomHalves:
-      world.cpus[cpu].preemptCount.subtract(PreemptCount.bottomHalvesOff)
-      if !world.cpus[cpu].preemptCount.inInterrupt, world.runsSoftIRQs(on: cpu) {
-        // What is pending runs here, above the task. Kernel: `__local_bh_enable_ip()`.
-        contexts[cpu.context(world.cpus[cpu].depth)].pause = .ready(at: now)
-        pauseAccounting(cpu)
-        enterSoftIRQ(on: cpu)
-        return nil
-      }
+    case .bottomHalves: if enableBottomHalves(on: cpu, readyAt: now) { return nil }
     }
     return Reply.none
+  }
+
+  /// Ends a section without bottom halves. What is pending runs here, above the context, which goes
+  /// on after it, not before `ready`. Returns: whether that is so. Kernel: `__local_bh_enable_ip()`.
+  mutating func enableBottomHalves(on cpu: CPUID, readyAt ready: Instant) -> Bool {
+    guard world.config.preemption != .rt else {
+      if world.cpus[cpu].softirqs != 0 { makeReady(world.ksoftirqd(of: cpu), at: now) }
+      return false
+    }
+    world.cpus[cpu].preemptCount.subtract(PreemptCount.bottomHalvesOff)
+    guard !world.cpus[cpu].preemptCount.inInterrupt, world.runsSoftIRQs(on: cpu) else {
+      return false
+    }
+    contexts[cpu.context(world.cpus[cpu].depth)].pause = .ready(at: ready)
+    pauseAccounting(cpu)
+    enterSoftIRQ(on: cpu)
+    return true
+  }
+
+  /// Where softirqs are threads' no count says so: the task may sleep.
+  mutating func disableBottomHalves(on cpu: CPUID) {
+    guard world.config.preemption != .rt else { return }
+    world.cpus[cpu].preemptCount.add(PreemptCount.bottomHalvesOff)
   }
 }

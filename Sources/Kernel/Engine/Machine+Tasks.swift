@@ -88,6 +88,7 @@ extension Machine {
     world.tasks.all[task].preemptCount = world.cpus[cpu].preemptCount
     world.tasks.all[task].isInUser = world.cpus[cpu].yielding & CPU.isInUser != 0
     world.locks.park(context, in: &world.tasks.all[task])
+    if world.tasks.all[task].heldCount != 0 { ownerLeaves(task, cpu) }
     world.tasks.all[task].state = nextState
     if nextState == .ready { enqueue(task, on: cpu) }
     leave(cpu, task, state: nextState)
@@ -315,6 +316,7 @@ extension Machine {
     let isLazy =
       world.config.preemption == .lazy && world.cpus[cpu].yielding & CPU.isInUser == 0
     world.cpus[cpu].attention |= isLazy ? CPU.wantsSwitchLater : CPU.wantsSwitch
+    if world.cpus[cpu].activity == .queuedForLock { return yieldSpinning(on: cpu) }
     guard world.cpus[cpu].isComputing, world.cpus[cpu].mustSwitch else { return }
     book(cpu, until: now)
     let left = queue.time(of: cpu.programLeaf) - now

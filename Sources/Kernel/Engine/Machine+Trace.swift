@@ -73,16 +73,21 @@ extension Machine {
       event.rawValue, at: time, cpu: cpu.index, a: name | UInt64(lock.index) << 32)
   }
 
+  /// Says who has the lock: the CPU, and the task there, which an interrupt may cover.
+  ///
   /// - Parameter waiter: the context that spins or, beyond all contexts, the task that sleeps.
   mutating func traceWait(
     _ event: TraceEvent, _ lock: LockID, _ cpu: CPUID, waiter: Int, at time: Instant
   ) {
     let record = world.locks.locks[lock]
     let holder = record.holder.isNone ? -1 : record.holder.cpu.index
+    var task = record.holderTask
+    if task.isNone, holder >= 0 { task = world.cpus[CPUID(holder)].current }
+    let pid = task.isNone ? 0 : world.tasks.all[task].pid
     world.probe.note(
       event.rawValue, at: time, cpu: cpu.index,
       a: TraceNames.index(of: record.name) | UInt64(waiter) << 32,
-      b: UInt64(bitPattern: Int64(holder)))
+      b: UInt64(bitPattern: Int64(holder)), c: UInt64(UInt32(pid)))
   }
 
   /// The outermost of nested reasons for interrupts to be off begins or ends.

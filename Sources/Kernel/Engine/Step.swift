@@ -26,6 +26,9 @@ package enum Step: BitwiseCopyable {
   case tryAcquire(LockID, irqs: IRQs = .kept)
   /// Gives a lock up, and hands it to the first waiter.
   case release(LockID, irqs: IRQs = .kept)
+  /// Takes a lock together with other readers.
+  case acquireShared(LockID, irqs: IRQs = .kept)
+  case releaseShared(LockID, irqs: IRQs = .kept)
   /// Masks interrupts, bottom halves or preemption; nested, so counted.
   case disable(Mask)
   case enable(Mask)
@@ -58,8 +61,8 @@ package enum Step: BitwiseCopyable {
   case `return`(Reply = .none)
 }
 
-/// What a step does to the interrupt mask. Kernel: `spin_lock()` or `spin_lock_irqsave()`.
-package enum IRQs: BitwiseCopyable { case kept, off }
+/// What taking a lock masks. Kernel: `spin_lock()`, `spin_lock_irqsave()`, `spin_lock_bh()`.
+package enum IRQs: BitwiseCopyable { case kept, off, bottomHalvesOff }
 
 /// What `disable` and `enable` speak of.
 package enum Mask: BitwiseCopyable { case irqs, bottomHalves, preemption }

@@ -52,7 +52,9 @@ package struct World: ~Copyable {
     var cpu = CPU()
     cpu.yielding = boot.config.preemption.preemptsKernel ? CPU.isPreemptible : 0
     cpus = Buffer(boot.cpuCount, cpu)
-    locks = Locks(contextCount: boot.cpuCount * CPU.contextsMax)
+    locks = Locks(
+      contextCount: boot.cpuCount * CPU.contextsMax, boot.version.locks,
+      on: boot.architecture.name, seed: boot.seed)
     lines = CacheLines(costs: boot.costs)
     let machine = boot.machine
     calls = CallQueues(
@@ -188,7 +190,7 @@ extension World {
     program.resetMeasurements()
     shootdowns = ShootdownStatistics()
     calls.forgetSlow()
-    locks.resetStatistics()
+    locks.resetStatistics(at: now)
     tasks.resetStatistics()
     slab.resetStatistics()
     for cpu in 0..<cpus.count {

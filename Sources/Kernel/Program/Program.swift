@@ -82,8 +82,9 @@ package struct Program: Sendable {
   package var caches: [Cache] = []
   /// Sets of buckets that the workload has, by name.
   package var buckets: [String] = []
-  /// Locks of the workload's own, by name.
+  /// Locks of the workload's own, by name, and what kind each is.
   package var locks: [String] = []
+  package var lockKinds: [LockKind] = []
   /// What latencies are reported of: `kmalloc(256)`. An op's `operation` is a place in it.
   package var operations: [String] = []
   /// Places that allocate, for what goes by call site: `churn:12`, thread and line, or the name
@@ -158,6 +159,11 @@ package enum Op: BitwiseCopyable, Sendable {
   case repeatEnd(depth: Int16, begin: Int32)
   case lock(Int32, irqs: IRQs)
   case unlock(Int32, irqs: IRQs)
+  /// With other readers.
+  case lockShared(Int32, irqs: IRQs)
+  case unlockShared(Int32, irqs: IRQs)
+  /// Goes on at `otherwise` if it is taken.
+  case tryLock(Int32, irqs: IRQs, otherwise: Int32)
   case disable(Mask)
   case enable(Mask)
   case raise(SoftIRQ)

@@ -112,7 +112,15 @@ extension Machine {
   package mutating func load(_ program: Program, seed: UInt64) {
     world.program = ProgramState(program, cpuCount: cpuCount, seed: seed)
     for (index, name) in program.locks.enumerated() {
-      world.program.locks[index] = world.locks.make(.workload, name: name, lines: &world.lines)
+      let kind = program.lockKinds.indices.contains(index) ? program.lockKinds[index] : .spinlock
+      let lock = world.locks.make(.workload, name: name, lines: &world.lines, kind: kind)
+      world.program.locks[index] = lock
+      guard kind == .localLock else { continue }
+      world.program.makeLocal(index)
+      for cpu in 0..<cpuCount {
+        let own = cpu == 0 ? lock : world.locks.makeLike(lock, &world.lines)
+        world.program.localLocks[Int(world.program.localPlaces[index]) + cpu] = own
+      }
     }
     for (index, cache) in program.caches.enumerated() { declare(cache, as: index) }
     world.makeBuckets(program.buckets)

@@ -73,9 +73,17 @@ extension ProgramPath {
   ) -> Step? {
     switch op {
     case .lock(let lock, let irqs):
-      return ask(.acquire(world.program.locks[Int(lock)], irqs: irqs), then: .go(id))
+      return ask(.acquire(world.program.lock(lock, on: cpu), irqs: irqs), then: .go(id))
     case .unlock(let lock, let irqs):
-      return ask(.release(world.program.locks[Int(lock)], irqs: irqs), then: .go(id))
+      return ask(.release(world.program.lock(lock, on: cpu), irqs: irqs), then: .go(id))
+    case .lockShared(let lock, let irqs):
+      return ask(.acquireShared(world.program.lock(lock, on: cpu), irqs: irqs), then: .go(id))
+    case .unlockShared(let lock, let irqs):
+      return ask(.releaseShared(world.program.lock(lock, on: cpu), irqs: irqs), then: .go(id))
+    case .tryLock(let lock, let irqs, let otherwise):
+      return ask(
+        .tryAcquire(world.program.lock(lock, on: cpu), irqs: irqs),
+        then: .tryingLock(id, otherwise: otherwise))
     case .disable(let mask): return ask(.disable(mask), then: .go(id))
     case .enable(let mask): return ask(.enable(mask), then: .go(id))
     case .condResched: return ask(.condResched, then: .go(id))

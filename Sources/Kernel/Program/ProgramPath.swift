@@ -17,6 +17,7 @@ package enum ProgramPath: Path {
   case calling(ID<ProgramState.Activation>, operation: Int16)
   /// Back from user mode.
   case ranInUser(ID<ProgramState.Activation>)
+  case tryingLock(ID<ProgramState.Activation>, otherwise: Int32)
   case boxHere(ID<ProgramState.Activation>, handOver: Int32)
   case boxGiven(ID<ProgramState.Activation>, operation: Int16)
   case mailHere(ID<ProgramState.Activation>, into: SlotRef)
@@ -45,6 +46,9 @@ package enum ProgramPath: Path {
       return interpret(id, &world, cpu)
     case .ranInUser(let id):
       world.cpus[cpu].yielding &= ~CPU.isInUser
+      return interpret(id, &world, cpu)
+    case .tryingLock(let id, let otherwise):
+      if !reply.bool { world.program.activations[id].place = otherwise }
       return interpret(id, &world, cpu)
     case .boxHere(let id, let handOver): return deliver(id, Int(handOver), &world, cpu)
     case .boxGiven(let id, let operation):

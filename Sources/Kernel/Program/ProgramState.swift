@@ -129,6 +129,9 @@ package struct ProgramState: ~Copyable {
   var sources: Buffer<SourceRecord>
   var sourceCPUs: Buffer<Int32>
   var locks: Buffer<LockID>
+  /// Where a local lock's run in `localLocks` begins, one for each CPU; -1 for others.
+  var localPlaces: Buffer<Int32>
+  var localLocks: Buffer<LockID>
   /// The kmem_caches of the workload, by their number in `Program.caches`.
   package var caches: Buffer<CacheID>
   /// Which of them a step has destroyed and none created since.
@@ -180,6 +183,8 @@ package struct ProgramState: ~Copyable {
     sources = Buffer(program.sources.count, SourceRecord())
     sourceCPUs = Buffer(program.sources.reduce(0) { $0 + $1.cpus.count }, 0)
     locks = Buffer(program.locks.count, .none)
+    localPlaces = Buffer(program.locks.count, -1)
+    localLocks = Buffer(0, .none)
     caches = Buffer(program.caches.count, .none)
     isDestroyed = Buffer(program.caches.count, false)
     let slotCount = program.threads.reduce(0) { $0 + $1.slotCount } + 64
@@ -218,6 +223,8 @@ package struct ProgramState: ~Copyable {
     sources = other.sources.clone()
     sourceCPUs = other.sourceCPUs.clone()
     locks = other.locks.clone()
+    localPlaces = other.localPlaces.clone()
+    localLocks = other.localLocks.clone()
     caches = other.caches.clone()
     isDestroyed = other.isDestroyed.clone()
     slots = other.slots.clone()
@@ -321,6 +328,19 @@ package struct ProgramState: ~Copyable {
       from &+ UInt64(truncatingIfNeeded: stream.below(Int(through &- from) &+ 1))
     case .exponential(let mean): Exponential.draw(mean: mean, &stream)
     }
+  }
+
+  /// A lock as `cpu` has it.
+  @inline(__always)
+  func lock(_ index: Int32, on cpu: CPUID) -> LockID {
+    let place = localPlaces[Int(index)]
+    return place < 0 ? locks[Int(index)] : localLocks[Int(place) + cpu.index]
+  }
+
+  /// Room for a local lock's run.
+  mutating func makeLocal(_ index: Int) {
+    localPlaces[index] = Int32(localLocks.count)
+    localLocks.grow(to: localLocks.count + cpuCount, .none)
   }
 
   /// Whether as many operations were measured as the run was to have.

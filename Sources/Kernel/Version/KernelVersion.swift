@@ -11,14 +11,17 @@ package struct KernelVersion: Sendable {
   package var flush: FlushRules
   package var calls: CallRules
   package var scheduler: SchedulerRules
+  package var locks: LockRules
 
   init(
     name: String, slab: SlabRules, pages: PageRules, vmalloc: VmallocRules,
-    flush: FlushRules, calls: CallRules, scheduler: SchedulerRules
+    flush: FlushRules, calls: CallRules, scheduler: SchedulerRules, locks: LockRules
   ) {
     (self.name, rulesOf, self.slab) = (name, name, slab)
     (self.pages, self.vmalloc, self.scheduler) = (pages, vmalloc, scheduler)
-    (self.flush, self.calls) = (flush, calls)
+    self.flush = flush
+    self.calls = calls
+    self.locks = locks
   }
 
   func successor(_ name: String, _ change: (inout Self) -> Void) -> Self {
@@ -30,13 +33,11 @@ package struct KernelVersion: Sendable {
 
   /// Every release with a value, oldest first. One between two of them means the older one.
   package static let all: [KernelVersion] = [
-    .v2_6_24, .v2_6_27, .v2_6_28, .v2_6_32, .v2_6_36, .v2_6_37, .v2_6_39,
-    .v3_0, .v3_2, .v3_9, .v3_10, .v3_13, .v3_14, .v3_15, .v3_17,
-    .v4_1, .v4_4, .v4_6, .v4_9, .v4_10, .v4_13, .v4_19, .v4_20,
-    .v5_0, .v5_2, .v5_4, .v5_5, .v5_8, .v5_10, .v5_11, .v5_12, .v5_13, .v5_14, .v5_15, .v5_16,
-    .v5_17,
-    .v5_18,
-    .v5_19,
+    .v2_6_24, .v2_6_25, .v2_6_27, .v2_6_28, .v2_6_30, .v2_6_32, .v2_6_36, .v2_6_37, .v2_6_39,
+    .v3_0, .v3_2, .v3_6, .v3_9, .v3_10, .v3_13, .v3_14, .v3_15, .v3_16, .v3_17,
+    .v4_1, .v4_2, .v4_4, .v4_6, .v4_9, .v4_10, .v4_13, .v4_19, .v4_20,
+    .v5_0, .v5_2, .v5_3, .v5_4, .v5_5, .v5_8, .v5_10, .v5_11, .v5_12, .v5_13, .v5_14, .v5_15,
+    .v5_16, .v5_17, .v5_18, .v5_19,
     .v6_1, .v6_3, .v6_4, .v6_5, .v6_6, .v6_7, .v6_8, .v6_9, .v6_11, .v6_12, .v6_13, .v6_14, .v6_15,
     .v6_16, .v6_18, .v6_19,
     .v7_0, .v7_1, .v7_2,

@@ -1,6 +1,6 @@
 extension KernelVersion {
   /// Linux 2.6.27, October 2008.
-  package static let v2_6_27 = v2_6_24.successor("2.6.27") {
+  package static let v2_6_27 = v2_6_25.successor("2.6.27") {
     $0.calls.queue = .global
     $0.slab.orderSearch = .halving
     $0.slab.slubLineAlignment = .halvedForSmall

@@ -161,6 +161,8 @@ enum JumpThreading {
         program.code[index] = .whenEmpty(slot, otherwise: target(place))
       case .whenVmalloc(let slot, let place):
         program.code[index] = .whenVmalloc(slot, otherwise: target(place))
+      case .tryLock(let lock, let irqs, let place):
+        program.code[index] = .tryLock(lock, irqs: irqs, otherwise: target(place))
       default: break
       }
     }

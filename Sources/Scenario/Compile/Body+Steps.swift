@@ -102,7 +102,9 @@ extension Body {
         emit(.count(builder.counter(name)))
       }
       return false
-    default: return allocate(name, fields, span)
+    default:
+      if let word = LockWord.byName[name] { return lockStep(word, fields, span) }
+      return allocate(name, fields, span)
     }
   }
 
@@ -184,40 +186,7 @@ extension Body {
     }
   }
 
-  // MARK: Locks and softirqs
-
-  private func lock(_ fields: Tree) -> Bool {
-    var irqs = IRQs.kept
-    if let tree = fields["irqs"],
-      let word = reading.word(tree, "irqs", among: ["off", "kept"]), word == "off"
-    {
-      irqs = .off
-    }
-    guard let tree = fields["lock"], let lock = builder.lock(tree) else { return false }
-    let locks = (outerHeld + held).count { if case .lock = $0 { true } else { false } }
-    guard locks < ScenarioLimits.locksHeldMax else {
-      findings.add(
-        .limit, "more than \(ScenarioLimits.locksHeldMax) locks held at a time", at: tree.span)
-      return false
-    }
-    emit(.lock(Int32(lock), irqs: irqs))
-    held.append(.lock(lock, irqs, builder.program.locks[lock]))
-    return true
-  }
-
-  private func unlock(_ fields: Tree) -> Bool {
-    guard let tree = fields["lock"], let lock = builder.lock(tree) else { return false }
-    for (place, entry) in held.enumerated().reversed() {
-      guard case .lock(lock, let irqs, _) = entry else { continue }
-      held.remove(at: place)
-      emit(.unlock(Int32(lock), irqs: irqs))
-      return false
-    }
-    findings.add(
-      .unbalanced, "`\(builder.program.locks[lock])` is not taken in this list of steps",
-      at: tree.span, notes: ["`lock` and its `unlock` stand in one list"])
-    return false
-  }
+  // MARK: Softirqs
 
   private func raise(_ fields: Tree) -> Bool {
     guard let tree = fields["softirq"],

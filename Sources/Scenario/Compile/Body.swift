@@ -18,7 +18,7 @@ final class Body {
     var isFilled = false
   }
 
-  enum Held { case lock(Int, IRQs, String), masked(Mask, String) }
+  enum Held { case lock(HeldLock), masked(Mask, String) }
 
   /// An object that this turn has made: its slot and how it is freed.
   struct Filled {
@@ -166,9 +166,9 @@ final class Body {
 
   /// Reads a list of steps and appends its ops. Returns: whether it is sure to take time.
   @discardableResult
-  func steps(_ tree: Tree, _ what: String) -> Bool {
+  func steps(_ tree: Tree, _ what: String, holding first: Held? = nil) -> Bool {
     let outer = held
-    held = []
+    held = first.map { [$0] } ?? []
     var takesTime = false
     for step in reading.list(tree, what) where self.step(step) { takesTime = true }
     for left in held {
@@ -183,7 +183,8 @@ final class Body {
 
   private static func words(_ held: Held) -> (String, String) {
     switch held {
-    case .lock(_, _, let name): ("the lock `\(name)` is still held", "unlock: \(name)")
+    case .lock(let taken):
+      ("the lock `\(taken.name)` is still held", "\(taken.giver): \(taken.name)")
     case .masked(_, let step):
       ("`\(step)` is still in force", step.replacing("disable", with: "enable"))
     }
@@ -194,10 +195,10 @@ final class Body {
   var outerHeld: [Held] = []
 
   /// Reads an inner list: what is held around it stays held.
-  func inner(_ tree: Tree, _ what: String) -> Bool {
+  func inner(_ tree: Tree, _ what: String, holding first: Held? = nil) -> Bool {
     let (outer, outerFilled) = (outerHeld, filled)
     outerHeld += held
-    let takesTime = steps(tree, what)
+    let takesTime = steps(tree, what, holding: first)
     outerHeld = outer
     // What one branch filled may be there or not: an exit asks each slot before it frees.
     for object in outerFilled where !filled.contains(where: { $0.slot == object.slot }) {
@@ -227,7 +228,7 @@ final class Body {
     }
     for held in exit.held.reversed() {
       switch held {
-      case .lock(let lock, let irqs, _): emit(.unlock(Int32(lock), irqs: irqs))
+      case .lock(let taken): giveUp(taken)
       case .masked(let mask, _): emit(.enable(mask))
       }
     }

@@ -72,18 +72,40 @@ extension WorkloadReader {
     }
   }
 
+  /// `locks: [a, b]`, which are spinlocks, or `locks: {a: spinlock, m: mutex}`.
   func readLocks(_ tree: Tree) {
-    for item in reading.list(tree, "`locks:`", orText: true) {
-      guard let name = reading.name(item, "a lock") else { continue }
-      if builder.lockPlaces[name] != nil {
-        findings.add(.nameTwice, "two locks are called `\(name)`", at: item.span)
-      } else if builder.program.locks.count < ScenarioLimits.locksMax {
-        builder.lockPlaces[name] = builder.program.locks.count
-        builder.program.locks.append(name)
-      } else {
-        findings.add(.limit, "more than \(ScenarioLimits.locksMax) locks", at: item.span)
-        return
+    guard let map = tree.map else { return readSpinlocks(tree) }
+    for entry in map {
+      let name = Tree(kind: .text(entry.key), span: entry.keySpan)
+      let words = LockKind.allCases.map(\.text)
+      guard let word = reading.word(entry.value, "a lock's kind", among: words),
+        let kind = LockKind.allCases.first(where: { $0.text == word })
+      else { continue }
+      if kind == .localLock, let version = builder.version, !version.locks.hasLocalLock {
+        findings.add(
+          .kernel, "Linux \(version.name) has no local_lock", at: entry.value.span,
+          label: "it came with 5.8")
       }
+      addLock(name, kind)
+    }
+  }
+
+  private func readSpinlocks(_ tree: Tree) {
+    for item in reading.list(tree, "`locks:`", orText: true) {
+      addLock(item, .spinlock)
+    }
+  }
+
+  private func addLock(_ item: Tree, _ kind: LockKind) {
+    guard let name = reading.name(item, "a lock") else { return }
+    if builder.lockPlaces[name] != nil {
+      findings.add(.nameTwice, "two locks are called `\(name)`", at: item.span)
+    } else if builder.program.locks.count < ScenarioLimits.locksMax {
+      builder.lockPlaces[name] = builder.program.locks.count
+      builder.program.locks.append(name)
+      builder.program.lockKinds.append(kind)
+    } else {
+      findings.add(.limit, "more than \(ScenarioLimits.locksMax) locks", at: item.span)
     }
   }
 }

@@ -206,7 +206,7 @@ extension ResultNames {
     // A mean over all locks would weigh a lock taken once like one taken a million times.
     let isOne = name.map { hasOwnLock($0) } ?? false
     if !isOne, field.hasSuffix("mean") { return nil }
-    let isCount = field == "acquisitions" || field == "contended"
+    let isCount = !field.hasPrefix("wait") && !field.hasPrefix("hold")
     return ResultName(text: text, dimension: isCount ? .number : .time) { result in
       let locks = result.locks.filter { lock in
         guard let name else { return true }
@@ -221,6 +221,8 @@ extension ResultNames {
     switch field {
     case "acquisitions": Double(lock.acquisitions)
     case "contended": Double(lock.contended)
+    case "depth_max": Double(lock.depthMax)
+    case "cross_node": Double(lock.crossNode)
     case "wait.total": lock.waitNs.total * 1000
     case "wait.mean": lock.waitNs.mean * 1000
     case "wait.max": lock.waitNs.max * 1000

@@ -110,7 +110,8 @@ struct ResultNames {
     "cross_cpu_frees", "live", "leaked",
   ]
   static let lockFields = [
-    "acquisitions", "contended", "wait.total", "wait.mean", "wait.max", "hold.total",
+    "acquisitions", "contended", "depth_max", "cross_node", "wait.total", "wait.mean", "wait.max",
+    "hold.total",
     "hold.mean", "hold.max",
   ]
   /// Kernel: `enum stat_item` (mm/slub.c, 6.12).

@@ -178,6 +178,7 @@ package enum Words {
       more: ["offset"])
     + objects("kmem_cache_free", more: ["cache"]) + objects("touch", more: ["stride", "at"])
     + caches("kmem_cache_create", "kmem_cache_shrink", "kmem_cache_destroy") + own + predicates
+    + LockWord.steps
 
   package static func step(_ name: String) -> Step? { steps.first { $0.name == name } }
   package static let stepNames: [String] = steps.map(\.name) + bareSteps
@@ -188,15 +189,13 @@ package enum Words {
     "alloc_pages_node", "alloc_pages_exact", "free_pages_exact", "__free_pages", "get_zeroed_page",
     "kmemdup", "kstrdup",
     "mempool_create", "mempool_alloc", "mempool_free", "dma_pool_alloc", "alloc_percpu",
-    "free_percpu", "spin_trylock", "read_lock", "write_lock", "rcu_read_lock", "rcu_read_unlock",
+    "free_percpu", "rcu_read_lock", "rcu_read_unlock",
     "call_rcu", "queue_work", "schedule_work", "wait_event", "wake_up",
   ]
 
   /// Kernel spellings of what is called otherwise here.
   package static let renamed = [
     "kzfree": "kfree_sensitive",
-    "spin_lock": "lock", "spin_unlock": "unlock", "spin_lock_irqsave": "lock",
-    "spin_unlock_irqrestore": "unlock", "spin_lock_irq": "lock", "spin_unlock_irq": "unlock",
     "raise_softirq": "raise", "msleep": "sleep", "usleep_range": "sleep", "udelay": "work",
     "ndelay": "work", "mdelay": "work", "local_irq_save": "local_irq_disable",
     "local_irq_restore": "local_irq_enable",

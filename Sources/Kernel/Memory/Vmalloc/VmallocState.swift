@@ -146,7 +146,8 @@ package struct VmallocState: ~Copyable {
     for node in 0..<all.count / 3 {
       let busy = rules.store == .list ? "vmlist_lock" : "vmap_area_lock"
       all[3 * node] = locks.make(
-        .vmapBusy, name: isOne ? busy : "vmap busy/\(node)", lines: &lines)
+        .vmapBusy, name: isOne ? busy : "vmap busy/\(node)", lines: &lines,
+        kind: rules.store == .list ? .rwlock : .spinlock)
       all[3 * node + 1] = locks.make(
         .vmapLazy, name: isOne ? "purge_vmap_area_lock" : "vmap lazy/\(node)", lines: &lines)
       all[3 * node + 2] = locks.make(.vmapPool, name: "vmap pool/\(node)", lines: &lines)
