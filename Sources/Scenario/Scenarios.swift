@@ -50,6 +50,7 @@ package enum Scenarios {
     ("test-vmalloc-fix-align", PackageResources.test_vmalloc_fix_align_yaml),
     ("test-vmalloc-map-ram", PackageResources.test_vmalloc_map_ram_yaml),
     ("nic-atomic", PackageResources.nic_atomic_yaml),
+    ("rt-kernel", PackageResources.rt_kernel_yaml),
     ("sleep-in-atomic", PackageResources.sleep_in_atomic_yaml),
     ("softirq-budget", PackageResources.softirq_budget_yaml),
   ].map { Bundled(name: $0.0, text: String(decoding: $0.1, as: UTF8.self)) }

@@ -16,6 +16,16 @@ package enum LockKind: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   /// Who waits may sleep, so only a task may wait.
   var maySleep: Bool { self == .mutex || self == .rwsem }
 
+  /// What it is with CONFIG_PREEMPT_RT: spinlocks and rwlocks become locks that their waiters sleep for.
+  /// Kernel: include/linux/spinlock_rt.h, rwlock_rt.h (6.12).
+  var onRT: LockKind {
+    switch self {
+    case .spinlock: .mutex
+    case .rwlock: .rwsem
+    default: self
+    }
+  }
+
   /// As scenarios and results say it.
   package var text: String {
     switch self {

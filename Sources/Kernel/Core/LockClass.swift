@@ -12,6 +12,8 @@ package enum LockClass: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   var kind: LockKind {
     switch self {
     case .slabMutex, .slubFlush, .vmapPurge, .pcpuDrainMutex: .mutex
+    // Bit spinlocks spin everywhere, and so does what interrupts are made of.
+    case .slabLock, .callLock, .callFunction, .callQueue: .rawSpinlock
     default: .spinlock
     }
   }

@@ -33,15 +33,16 @@ package struct Locks: ~Copyable {
   let rules: LockRules
   /// Which of those that spin want a lock together with other readers.
   var isReader: Buffer<Bool>
-  /// Sleepers get a lock from who gives it up, and need not ask for that.
-  let handsOverAlways: Bool
+  /// CONFIG_PREEMPT_RT: spinlocks that are not raw sleep.
+  let isRT: Bool
   /// Who wins where nothing orders those who wait.
   var stream: RandomStream
 
   init(
     contextCount: Int, _ rules: LockRules = KernelVersion.standard.locks,
-    on architecture: Architecture.Name = .x86_64, seed: UInt64 = 1
+    on architecture: Architecture.Name = .x86_64, isRT: Bool = false, seed: UInt64 = 1
   ) {
+    self.isRT = isRT
     self.rules = rules
     spinlock = rules.spinlock(on: architecture)
     stream = RandomStream(seed: seed, name: "locks", index: 0)
@@ -49,7 +50,6 @@ package struct Locks: ~Copyable {
     locks = Pool(capacity: 256, blank: blank)
     next = Buffer(contextCount, .none)
     isReader = Buffer(contextCount, false)
-    handsOverAlways = false
     held = Buffer(contextCount * Locks.heldMax, .none)
     heldCount = Buffer(contextCount, 0)
     after = Buffer(64, 0)
@@ -70,7 +70,7 @@ package struct Locks: ~Copyable {
     awaited = other.awaited.clone()
     names = other.names
     isReader = other.isReader.clone()
-    handsOverAlways = other.handsOverAlways
+    isRT = other.isRT
     (spinlock, rules, stream) = (other.spinlock, other.rules, other.stream)
   }
   func clone() -> Locks { Locks(cloning: self) }
@@ -88,7 +88,8 @@ package struct Locks: ~Copyable {
     }
     return locks.take(
       Lock(
-        name: names.add(name), lockClass: lockClass, kind: kind ?? lockClass.kind, order: order,
+        name: names.add(name), lockClass: lockClass, kind: effective(kind ?? lockClass.kind),
+        order: order,
         line: line))
   }
 
@@ -96,7 +97,8 @@ package struct Locks: ~Copyable {
   mutating func make(_ lockClass: LockClass, named name: Int32, line: LineID) -> LockID {
     locks.take(
       Lock(
-        name: name, lockClass: lockClass, kind: lockClass.kind, order: lockClass.rawValue,
+        name: name, lockClass: lockClass, kind: effective(lockClass.kind),
+        order: lockClass.rawValue,
         line: line))
   }
 
@@ -108,6 +110,8 @@ package struct Locks: ~Copyable {
         name: like.name, lockClass: like.lockClass, kind: like.kind, order: like.order,
         line: lines.make()))
   }
+
+  private func effective(_ kind: LockKind) -> LockKind { isRT ? kind.onRT : kind }
 
   /// Gives a lock back that nobody holds.
   package mutating func give(_ lock: LockID, lines: inout CacheLines) {

@@ -156,7 +156,7 @@ extension Machine {
   mutating func passOn(_ lock: LockID, from cpu: CPUID) -> Reply? {
     let sleeper = world.locks.locks[lock].firstTask
     let spinner = world.locks.locks[lock].first
-    if world.locks.locks[lock].handsOff || world.locks.handsOverAlways, !sleeper.isNone {
+    if world.locks.locks[lock].handsOff, !sleeper.isNone {
       return handOver(lock, to: sleeper, from: cpu)
     }
     if !spinner.isNone { passToSpinner(lock, from: cpu, to: spinner) }

@@ -54,7 +54,7 @@ package struct World: ~Copyable {
     cpus = Buffer(boot.cpuCount, cpu)
     locks = Locks(
       contextCount: boot.cpuCount * CPU.contextsMax, boot.version.locks,
-      on: boot.architecture.name, seed: boot.seed)
+      on: boot.architecture.name, isRT: boot.config.preemption == .rt, seed: boot.seed)
     lines = CacheLines(costs: boot.costs)
     let machine = boot.machine
     calls = CallQueues(
