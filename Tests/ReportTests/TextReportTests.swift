@@ -237,7 +237,7 @@ func expectNarrow(_ text: String, sourceLocation: SourceLocation = #_sourceLocat
     interrupts                 arrivals   a second   on CPUs
       eth0                           12       600    0-1
       handled 12, calls from other CPUs 62, softirqs 12, wake-ups of ksoftirqd 3,
-      context switches 5
+      context switches 5, the longest wait for a CPU 900 ns
 
     zones, in pages           managed     free    min    low   high  largest blocks
       node 0 DMA32            767 744  767 000  5 283  6 603  7 923  748 of order 10
