@@ -72,8 +72,12 @@ import Topology
     program.code = [.lock(0, irqs: .kept)] + inside + [.unlock(0, irqs: .kept)] + outside
     program.code.append(.jump(0))
     program.groups = [Program.Group(name: "t", first: 0, count: threads.count)]
+    // Who comes when is chance: the queue keeps the order for ever.
+    var random = RandomStream(seed: 7, name: "starts", index: threads.count)
     program.threads = threads.enumerated().map { index, cpu in
-      Program.Thread(name: "t/\(cpu)", cpu: cpu, group: 0, index: index, entry: 0, slotCount: 0)
+      Program.Thread(
+        name: "t/\(cpu)", cpu: cpu, group: 0, index: index, entry: 0, slotCount: 0,
+        start: Instant(picoseconds: UInt64(random.below(8_000_000))))
     }
     let version = try #require(KernelVersion(named: "5.10"))
     var machine = Machine(Boot(machine: Self.machine, version: version, costs: costs))
@@ -184,7 +188,7 @@ import Topology
           try fileLock($0.threads, inside: inside, outside: all - inside, prices)
         )
       })
-    #expect(torturing.median <= 0.15 && torturing.worst <= 0.3)
-    #expect(locking.median <= 0.5)
+    #expect(torturing.median <= 0.35 && torturing.worst <= 0.7)
+    #expect(locking.median <= 1 && locking.worst <= 1.5)
   }
 }

@@ -95,6 +95,7 @@ import Testing
     let kernelConstants = [
       "Sources/Kernel/Core/SoftIRQ.swift", "Sources/Kernel/Core/Ticks.swift",
       "Sources/Kernel/Engine/Machine+Tasks.swift",
+      "Sources/Kernel/Engine/Machine+SharedLocks.swift",
       "Sources/Kernel/Memory/Page/AllocPagesSlowpath.swift",
     ]
     for module in ["Kernel", "Run", "Hardware"] {

@@ -16,7 +16,7 @@ extension TextReport {
     let (rows, rest) = shortened(waited, to: 6, of: "locks that were waited for")
     var heads = ["contended", "total wait", "max wait", "avg wait", "type"]
     if isVerbose {
-      heads = ["acquired"] + heads.dropLast() + ["most waiting", "other node", "max hold", "type"]
+      heads = ["acquired"] + heads.dropLast() + ["max hold", "type"]
     }
     var table = FigureTable("locks", heads, words: [heads.count - 1])
     for lock in isVerbose ? result.locks : rows {
@@ -27,10 +27,7 @@ extension TextReport {
       let cells =
         isVerbose
         ? [Figures.count(lock.acquisitions)] + waits
-          + [
-            Figures.count(lock.depthMax), Figures.count(lock.crossNode),
-            Figures.time(lock.holdNs.max), lock.type,
-          ]
+          + [Figures.time(lock.holdNs.max), lock.type]
         : waits + [lock.type]
       table.rows.append((lock.name, cells))
     }
