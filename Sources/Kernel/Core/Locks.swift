@@ -7,7 +7,7 @@ import Simulation
 /// knows no time but what its statistics are told. Invariants:
 /// 1. who waits is in one queue, and only a held lock has a queue;
 /// 2. a context holds what it acquired and did not release, at most `heldMax` locks;
-/// 3. `after[A]` has the bit of class B once B was taken while A was held.
+/// 3. `after[A]` has the bit of class B once B was taken while A was held, or C was, after which B is.
 package struct Locks: ~Copyable {
   /// Locks one context may hold at a time.
   static let heldMax = 8
@@ -293,7 +293,12 @@ package struct Locks: ~Copyable {
       let other = locks.items[held[taker.index * Locks.heldMax + place]].order
       guard Int(other) != mine, after[Int(other)] & bit == 0 else { continue }
       if after[mine] & 1 << UInt64(other) != 0 { broken = .order }
-      after[Int(other)] |= bit
+      // What a hardirq takes must not wait for what is taken with interrupts on.
+      if takenInHardIRQ >> UInt64(other) & 1 == 1, takenWithIRQsOn & bit != 0 { broken = .irqUse }
+      let reach = after[mine] | bit
+      for before in 0..<64 where before == Int(other) || after[before] >> UInt64(other) & 1 == 1 {
+        after[before] |= reach
+      }
     }
     return broken
   }

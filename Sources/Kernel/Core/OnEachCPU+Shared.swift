@@ -30,7 +30,8 @@ extension OnEachCPU {
       return ask(.acquire(world.calls.globalLock, irqs: .off), then: .globalLocked)
     case .globalLocked:
       shareWithAll(&world, cpu)
-      world.calls.link(cpu)
+      // Slabs of a CPU may be gone since it was counted.
+      if world.calls.requests[cpu.index].asked > 0 { world.calls.link(cpu) }
       return ask(.release(world.calls.globalLock, irqs: .off), then: .globalUnlocked)
     default: return ask(.sendCalls, then: .sent)
     }

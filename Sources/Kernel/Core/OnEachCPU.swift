@@ -75,9 +75,11 @@ package enum OnEachCPU: Path {
   private mutating func begin(
     _ function: CallFunction, _ world: inout World, _ cpu: CPUID
   ) -> Step {
-    if world.cpus[cpu].irqsOff > 0 || world.cpus[cpu].preemptCount.inInterrupt {
+    if world.cpus[cpu].irqsOff > 0 || !world.cpus[cpu].preemptCount.inTask {
       world.complain(
-        .ipiIRQsOff, "smp_call_function_many_cond with interrupts off may deadlock", on: cpu)
+        .ipiIRQsOff,
+        "smp_call_function_many_cond with interrupts off, or in an interrupt, may deadlock", on: cpu
+      )
     }
     world.calls.begin(function, of: cpu, at: world.now)
     world.traceShootdown(function, on: cpu)

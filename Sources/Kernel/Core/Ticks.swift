@@ -64,6 +64,12 @@ package struct Ticks: ~Copyable {
     noteYield(cpu, at: now)
   }
 
+  /// An idle CPU is interrupted.
+  mutating func touch(_ cpu: CPUID, at now: Instant) {
+    cpus[cpu.index].taken = now
+    noteYield(cpu, at: now)
+  }
+
   /// A CPU begins to idle.
   mutating func noteIdle() { busyCount -= 1 }
 
@@ -106,6 +112,7 @@ package enum TimerTick: Path {
 extension World {
   /// What a tick finds: whether the CPU was quiescent and could let others run.
   mutating func noteTick(on cpu: CPUID) {
+    let last = ticks.cpus[cpu.index].taken
     ticks.cpus[cpu.index].taken = now
     ticks.cpus[cpu.index].saidHard = false
     if cpus[cpu].attention & CPU.wantsSwitchLater != 0 {
@@ -118,17 +125,15 @@ extension World {
       rcu.noteSwitch(cpu)
       ticks.noteYield(cpu, at: now)
     } else {
-      watch(cpu)
+      watch(cpu, since: last)
     }
   }
 
   /// Every 4 s the watchdog has a thread of highest priority note that it could run; after 20 s
   /// without it complains. Kernel: `watchdog_timer_fn()`, `softlockup_fn()` (kernel/watchdog.c, 6.12).
-  private mutating func watch(_ cpu: CPUID) {
+  private mutating func watch(_ cpu: CPUID, since last: Instant) {
     let period = Ticks.samplePeriod.picoseconds
-    guard now.picoseconds / period != (now.picoseconds - ticks.jiffy.picoseconds) / period else {
-      return
-    }
+    guard now.picoseconds / period != last.picoseconds / period else { return }
     cpus[cpu].attention |= CPU.wantsStopper
     let stuck = now - ticks.cpus[cpu.index].yielded
     guard stuck > Ticks.softLockup, !ticks.cpus[cpu.index].saidSoft else { return }
@@ -150,6 +155,7 @@ extension Machine {
   mutating func tick() {
     guard world.ticks.next == now else { return }
     world.ticks.next = .never
+    if world.ticks.busyCount > 0, isStuck { return stopStuck() }
     let isScanDue = world.rcu.isScanDue(at: now, world.ticks)
     var anyIsBusy = false
     for index in 0..<cpuCount {
@@ -169,6 +175,24 @@ extension Machine {
     watchRCU()
     setAlarm(
       anyIsBusy || world.rcu.isActive ? now + world.ticks.jiffy : world.kfreeRCU.firstTimer)
+  }
+
+  /// No CPU has anything to do but to wait for another, and nothing is to come.
+  private var isStuck: Bool {
+    guard loose.count == 0, !world.rcu.isActive else { return false }
+    return (0..<cpuCount).allSatisfy {
+      let parked = [.queuedForLock, .awaitingSignal, .idle].contains(world.cpus[$0].activity)
+      return parked && queue.time(of: CPUID($0).programLeaf) == .never
+        && queue.time(of: CPUID($0).interruptLeaf) == .never
+    }
+  }
+
+  private mutating func stopStuck() {
+    let waiting = (0..<cpuCount).filter { !world.cpus[$0].current.isNone }
+    let names = waiting.prefix(8).map { "CPU \($0)" }.joined(separator: ", ")
+    stop(
+      .deadlock, "every CPU that does not idle waits for another, and nothing is to come: \(names)",
+      CPUID(waiting[0]))
   }
 
   /// The last busy CPU idles, so the tick that it waited for does not come. Returns: whether the

@@ -78,7 +78,9 @@ package struct CPU: BitwiseCopyable {
   /// Interrupts taken, for /proc/interrupts. Kernel: `irq_call_count`, `irq_resched_count`.
   package internal(set) var callInterrupts: UInt32 = 0
   package internal(set) var rescheduleInterrupts: UInt32 = 0
-  private var padding = InlineArray<3, UInt64>(repeating: 0)
+  /// When the running task's turn ends; `never` where no other is ready.
+  var sliceEnd = Instant.never
+  private var padding = InlineArray<2, UInt64>(repeating: 0)
   package init() {}
 
   static let wantsInterrupt: UInt8 = 1
@@ -156,6 +158,8 @@ package struct Context: BitwiseCopyable {
   var waitingSince = Instant.zero
   /// Spins where it would sleep, since it must not; the complaint was made.
   var polls = false
+  /// It was said that it should have slept where it must not.
+  var saidAwake = false
 }
 
 extension CPUID {

@@ -80,6 +80,7 @@ extension Machine {
     if world.cpus[cpu].attention & CPU.wantsStopper != 0 {
       world.cpus[cpu].attention &= ~CPU.wantsStopper
       world.ticks.noteYield(cpu, at: now)
+      world.rcu.noteSwitch(cpu)  // to that thread and back
     }
     guard world.cpus[cpu].wantsSwitch else { return false }
     contexts[cpu.context(0)].held = step

@@ -44,6 +44,7 @@ extension Machine {
         on: cpu, pausing: .computing(left: queue.time(of: cpu.programLeaf) - now))
     case .idle:
       book(cpu, until: now)
+      world.ticks.touch(cpu, at: now)
       takeInterrupt(on: cpu, pausing: .idle, after: wakeFromIdle(cpu))
     case let parked:
       book(cpu, until: now)
@@ -97,7 +98,7 @@ extension Machine {
     // Above a task begins the CPU's own interrupt stack.
     let base = below == 0 ? Int32(cpu.index * CPU.framesMax - 1) : world.cpus[cpu].top
     contexts[context].level = level
-    contexts[context].polls = false
+    (contexts[context].polls, contexts[context].saidAwake) = (false, false)
     contexts[context].base = base
     (world.cpus[cpu].top, world.cpus[cpu].base) = (base, base)
     world.cpus[cpu].heldAtCalls = 0

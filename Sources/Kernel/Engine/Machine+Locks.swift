@@ -236,6 +236,16 @@ extension Machine {
       traceHold(.lockHoldBegin, lock, heir.cpu, at: here)
     }
     endWait(of: heir, at: here)
+    if world.cpus[heir.cpu].depth > heir.depth { stopIfCovered(heir, lock) }
+  }
+
+  /// Who got `lock` is covered by an interrupt that spins: for the same lock, or for one whose holder
+  /// waits for this one.
+  private mutating func stopIfCovered(_ heir: ContextID, _ lock: LockID) {
+    guard let (_, wanted) = link(behind: lock), !wanted.isNone else { return }
+    guard wanted == lock || isRing(from: wanted, to: heir.cpu) else { return }
+    stop(
+      wanted == lock ? .selfDeadlock : .deadlock, ring(from: wanted, to: heir.cpu), heir.cpu)
   }
 
   /// Ends the spinning of `context`, which an interrupt may have covered meanwhile.

@@ -201,6 +201,14 @@ extension Machine {
     world.locks.leave(lock, heir, &world.tasks)
     endWait(for: lock, heir, at: now)
     world.tasks.all[heir].awaits = lock
+    let home = world.tasks.all[heir].cpu
+    if world.cpus[home].current == heir, world.cpus[home].activity != .switching {
+      // It stopped spinning and has not asked again: an interrupt came first. It finds the lock its.
+      world.locks.own(lock, home.context(0), at: now)
+      world.locks.locks[lock].holderTask = heir
+      if world.probe.isOn { traceHold(.lockHoldBegin, lock, home, at: now) }
+      return Reply.none
+    }
     world.locks.give(lock, to: heir, &world.tasks, at: now)
     if world.probe.isOn {
       traceHold(.lockHoldBegin, lock, world.tasks.all[heir].cpu, at: now)

@@ -135,7 +135,8 @@ extension Machine {
       if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffBegin, on: cpu) }
       world.cpus[cpu].irqsOff += 1
     case .bottomHalves: disableBottomHalves(on: cpu)
-    case .preemption: world.cpus[cpu].preemptCount.add(PreemptCount.preemption)
+    case .migration where world.config.preemption == .rt: break
+    case .preemption, .migration: world.cpus[cpu].preemptCount.add(PreemptCount.preemption)
     }
     return .none
   }
@@ -145,7 +146,9 @@ extension Machine {
     case .irqs:
       world.cpus[cpu].irqsOff -= 1
       if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffEnd, on: cpu) }
-    case .preemption: world.cpus[cpu].preemptCount.subtract(PreemptCount.preemption)
+    case .migration where world.config.preemption == .rt: break
+    case .preemption, .migration:
+      world.cpus[cpu].preemptCount.subtract(PreemptCount.preemption)
     case .bottomHalves: if enableBottomHalves(on: cpu, readyAt: now) { return nil }
     }
     return Reply.none

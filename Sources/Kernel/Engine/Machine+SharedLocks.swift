@@ -198,7 +198,7 @@ extension Machine {
     if !first.isNone, world.tasks.all[first].reads, world.locks.locks[lock].first.isNone {
       return letReadersIn(lock, from: cpu)
     }
-    if !world.locks.locks[lock].first.isNone {
+    if !world.locks.locks[lock].first.isNone, !world.locks.locks[lock].handsOff || first.isNone {
       passToSpinner(lock, from: cpu, to: world.locks.locks[lock].first)
       return afterAtomic(here, on: cpu)
     }
@@ -243,10 +243,12 @@ extension Machine {
   /// A CPU's own lock: preemption or interrupts go off, and nobody else can want it.
   ///
   /// Kernel: `local_lock()`, `local_trylock()` (include/linux/local_lock_internal.h; 6.12, 6.18).
-  private mutating func acquireLocal(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) -> Reply? {
+  private mutating func acquireLocal(
+    _ lock: LockID, _ irqs: IRQs, isSure: Bool = true, on cpu: CPUID
+  ) -> Reply? {
     maskLocally(irqs, on: cpu)
     let context = cpu.context(world.cpus[cpu].depth)
-    check(lock, context, isSure: true)
+    check(lock, context, isSure: isSure)
     if world.probe.isOn, world.locks.locks[lock].sharers == 0 {
       traceHold(.lockHoldBegin, lock, cpu, at: now)
     }
@@ -255,6 +257,7 @@ extension Machine {
   }
 
   private mutating func maskLocally(_ irqs: IRQs, on cpu: CPUID) {
+    guard !world.locks.isRT else { return }
     if irqs == .off {
       if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffBegin, on: cpu) }
       world.cpus[cpu].irqsOff += 1
@@ -265,6 +268,7 @@ extension Machine {
 
   private mutating func releaseLocal(_ lock: LockID, _ irqs: IRQs, on cpu: CPUID) -> Reply? {
     dropShared(lock, cpu.context(world.cpus[cpu].depth), reads: true)
+    guard !world.locks.isRT else { return Reply.none }
     if irqs == .off {
       world.cpus[cpu].irqsOff -= 1
       if world.probe.isOn, world.cpus[cpu].irqsOff == 0 { traceIRQs(.irqsOffEnd, on: cpu) }
@@ -283,7 +287,7 @@ extension Machine {
     switch world.locks.locks[lock].kind {
     case .localLock:
       guard world.locks.locks[lock].sharers == 0 else { return .bool(false) }
-      _ = acquireLocal(lock, irqs, on: cpu)
+      _ = acquireLocal(lock, irqs, isSure: false, on: cpu)
       return .bool(true)
     case .rwlock:
       isTaken = world.locks.takeRWLock(lock, by: context, reads: false, mayPass: false, at: now)

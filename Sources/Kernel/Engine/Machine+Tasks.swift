@@ -41,6 +41,13 @@ extension Machine {
     }
   }
 
+  /// The turn of the running task ends at `time`, unless it does sooner.
+  private mutating func armSlice(_ cpu: CPUID, at time: Instant) {
+    guard time < world.cpus[cpu].sliceEnd else { return }
+    world.cpus[cpu].sliceEnd = time
+    push(.sliceEnd(cpu), at: time)
+  }
+
   mutating func push(_ event: Loose, at time: Instant) { loose.push(at: time, event.payload) }
 
   /// An event that belongs to no CPU is due.
@@ -50,8 +57,10 @@ extension Machine {
     (world.now, world.queueTime) = (now, now)
     switch Loose(payload) {
     case .sliceEnd(let cpu):
+      guard world.cpus[cpu].sliceEnd == now else { return }
+      world.cpus[cpu].sliceEnd = .never
       guard !world.cpus[cpu].runFirst.isNone, !world.cpus[cpu].current.isNone else { return }
-      push(.sliceEnd(cpu), at: now + Machine.sliceLength)
+      armSlice(cpu, at: now + Machine.sliceLength)
       preempt(cpu)
     case .wake(let task):
       if world.tasks.all[task].state == .blocked {
@@ -116,6 +125,7 @@ extension Machine {
     world.cpus[cpu].preemptCount = PreemptCount()
     world.cpus[cpu].attention &= ~(CPU.wantsSwitch | CPU.wantsSwitchLater | CPU.wantsStopper)
     world.cpus[cpu].yielding &= CPU.isPreemptible
+    world.cpus[cpu].sliceEnd = .never
     world.ticks.noteYield(cpu, at: now)
     mix(cpu, now, 10)
     guard next.isNone else { return switchIn(on: cpu) }
@@ -137,7 +147,7 @@ extension Machine {
     mix(cpu, end, 11)
     schedule(cpu, at: end, .switching, as: .scheduler)
     world.cpus[cpu].path = .idle
-    if !world.cpus[cpu].runFirst.isNone { push(.sliceEnd(cpu), at: end + Machine.sliceLength) }
+    if !world.cpus[cpu].runFirst.isNone { armSlice(cpu, at: end + Machine.sliceLength) }
   }
 
   /// The new task's registers are loaded: it goes on where it was.
@@ -165,6 +175,8 @@ extension Machine {
       world.cpus[cpu].heldAtCalls = contexts[context].heldAtCalls
     }
     if world.cpus[cpu].mustTakeInterrupt {
+      world.cpus[cpu].category = contexts[context].category
+      world.cpus[cpu].path = contexts[context].path
       return takeInterrupt(on: cpu, pausing: contexts[context].pause)
     }
     resume(context, on: cpu, at: now)
@@ -203,7 +215,7 @@ extension Machine {
 
   mutating func block(on cpu: CPUID) -> Reply? {
     let task = world.cpus[cpu].current
-    guard world.cpus[cpu].depth == 0, !world.cpus[cpu].preemptCount.inAtomic else {
+    guard world.cpus[cpu].maySleep else {
       stayAwake(costs[.contextSwitch], on: cpu)
       return nil
     }
@@ -216,7 +228,7 @@ extension Machine {
   }
 
   mutating func sleep(_ length: Duration, on cpu: CPUID) -> Reply? {
-    guard world.cpus[cpu].depth == 0, !world.cpus[cpu].preemptCount.inAtomic else {
+    guard world.cpus[cpu].maySleep else {
       stayAwake(length, on: cpu)
       return nil
     }
@@ -228,10 +240,12 @@ extension Machine {
   /// once a context. Linux calls the scheduler all the same, and what comes of that is undefined.
   private mutating func stayAwake(_ length: Duration, on cpu: CPUID) {
     let context = cpu.context(world.cpus[cpu].depth)
-    if !contexts[context].polls {
-      contexts[context].polls = true
+    if !contexts[context].saidAwake {
+      contexts[context].saidAwake = true
+      // `__schedule_bug()` looks at preempt_count alone.
       world.complain(
-        .schedulingWhileAtomic, "the CPU may not sleep here; it spins instead", on: cpu)
+        world.cpus[cpu].preemptCount.inAtomic ? .schedulingWhileAtomic : .sleepingInAtomic,
+        "the CPU may not sleep here; it spins instead", on: cpu)
       completeComplaints(on: cpu)
     }
     let end = now + length
@@ -269,7 +283,7 @@ extension Machine {
   mutating func noteReschedule(on cpu: CPUID) {
     let first = world.cpus[cpu].runFirst
     guard !first.isNone, !world.cpus[cpu].current.isNone else { return }
-    push(.sliceEnd(cpu), at: now + graceOfRunning(before: first))
+    armSlice(cpu, at: now + graceOfRunning(before: first))
   }
 
   /// How long the running task keeps its CPU when another has been made ready there.
@@ -296,7 +310,7 @@ extension Machine {
       book(cpu, until: now)
       switchFromIdle(cpu)
     } else if !world.cpus[cpu].current.isNone {
-      push(.sliceEnd(cpu), at: now + graceOfRunning(before: task))
+      armSlice(cpu, at: now + graceOfRunning(before: task))
     }
   }
 
@@ -316,7 +330,9 @@ extension Machine {
     let isLazy =
       world.config.preemption == .lazy && world.cpus[cpu].yielding & CPU.isInUser == 0
     world.cpus[cpu].attention |= isLazy ? CPU.wantsSwitchLater : CPU.wantsSwitch
-    if world.cpus[cpu].activity == .queuedForLock { return yieldSpinning(on: cpu) }
+    if world.cpus[cpu].activity == .queuedForLock {
+      return world.cpus[cpu].wantsSwitch ? yieldSpinning(on: cpu) : ()
+    }
     guard world.cpus[cpu].isComputing, world.cpus[cpu].mustSwitch else { return }
     book(cpu, until: now)
     let left = queue.time(of: cpu.programLeaf) - now

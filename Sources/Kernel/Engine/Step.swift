@@ -65,7 +65,9 @@ package enum Step: BitwiseCopyable {
 package enum IRQs: BitwiseCopyable { case kept, off, bottomHalvesOff }
 
 /// What `disable` and `enable` speak of.
-package enum Mask: BitwiseCopyable { case irqs, bottomHalves, preemption }
+///
+/// `migration` is preemption, but with PREEMPT_RT only that the task stays on its CPU, as it does here.
+package enum Mask: BitwiseCopyable { case irqs, bottomHalves, preemption, migration }
 
 /// A hardware interrupt. Its handler is a frame like any other.
 package enum IRQVector: UInt8, BitwiseCopyable {

@@ -30,13 +30,14 @@ extension Machine {
     case .deadlock: "BUG: deadlock: no CPU can go on"
     case .ipiIRQsOff: "WARNING: CPU: \(cpu.index) PID: \(pid) at kernel/smp.c \(function)"
     case .softLockup:
-      (world.version.scheduler.watchdogSaysItsName ? "watchdog: " : "") + "BUG: soft lockup - "
+      world.version.scheduler.watchdogName.soft + "BUG: soft lockup - "
         + message.prefix { $0 != "]" } + "]"
     case .hardLockup:
-      (world.version.scheduler.watchdogSaysItsName ? "watchdog: " : "")
+      world.version.scheduler.watchdogName.hard
         + "Watchdog detected hard LOCKUP on cpu \(cpu.index)"
     case .rcuStall:
-      "rcu: INFO: rcu_\(world.config.preemption.preemptsKernel ? "preempt" : "sched")"
+      (world.version.scheduler.rcuSaysItsName ? "rcu: " : "")
+        + "INFO: rcu_\(world.config.preemption.preemptsKernel ? "preempt" : "sched")"
         + " detected stalls on CPUs/tasks: \(cpu.index)"
     case .doubleFree: "BUG: Object already free at \(function)"
     case .badFree: "BUG: Invalid object pointer at \(function)"

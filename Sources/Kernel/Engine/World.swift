@@ -156,7 +156,9 @@ extension World {
     as kind: Violation.Kind = .sleepingInAtomic
   ) {
     guard !cpus[cpu].maySleep else {
-      if cpus[cpu].wantsSwitch, config.preemption.yieldsWhereItMightSleep {
+      if cpus[cpu].attention & (CPU.wantsSwitch | CPU.wantsStopper) != 0,
+        config.preemption.yieldsWhereItMightSleep
+      {
         cpus[cpu].yielding |= CPU.yieldsOnce
       }
       return

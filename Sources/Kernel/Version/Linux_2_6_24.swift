@@ -38,5 +38,5 @@ extension KernelVersion {
     calls: .v2_6_24,
     scheduler: SchedulerRules(
       wakeUpPreempts: true, softirqsHaveTime: false, leftToKsoftirqd: .none,
-      watchdogSaysItsName: false), locks: .v2_6_24)
+      watchdogName: .none, rcuSaysItsName: false), locks: .v2_6_24)
 }

@@ -3,6 +3,7 @@ extension KernelVersion {
   package static let v4_19 = v4_13.successor("4.19") {
     $0.calls.hasHypercall = true
     $0.scheduler.leftToKsoftirqd = .notHiAndTasklet
+    $0.scheduler.rcuSaysItsName = true
     $0.locks.spinlockARM64 = .queued
   }
 }

@@ -14,10 +14,18 @@ package struct SchedulerRules: BitwiseCopyable, Sendable, Equatable {
   ///
   /// Kernel: `ksoftirqd_running()` (kernel/softirq.c; 4.9, 4.19, 6.4; not 6.5).
   package var leftToKsoftirqd: LeftToKsoftirqd
-  /// Messages of the watchdog begin with its name. From 4.13.
-  ///
-  /// Kernel: `watchdog_timer_fn()` (kernel/watchdog.c; 4.9, 4.14).
-  package var watchdogSaysItsName: Bool
+  /// What messages of the watchdog begin with. Kernel: `pr_fmt` in `watchdog_timer_fn()`'s file
+  /// (kernel/watchdog.c; 4.9, 4.14) and that of hard lockups (kernel/watchdog_hld.c; 4.14, 6.4, 6.5).
+  package var watchdogName: WatchdogName
+  /// Stalls of RCU are told with its name before them. Kernel: `print_other_cpu_stall()`
+  /// (kernel/rcu/tree.c; 4.9, 4.19).
+  package var rcuSaysItsName: Bool
 
+  package enum WatchdogName: UInt8, BitwiseCopyable, Sendable {
+    case none, nmi, ownForSoft, own
+
+    var soft: String { self == .none ? "" : self == .nmi ? "NMI watchdog: " : "watchdog: " }
+    var hard: String { self == .none ? "" : self == .own ? "watchdog: " : "NMI watchdog: " }
+  }
   package enum LeftToKsoftirqd: UInt8, BitwiseCopyable, Sendable { case none, all, notHiAndTasklet }
 }

@@ -4,6 +4,7 @@ import Kernel
 extension Body {
   /// Returns: whether it is sure to take time.
   func step(_ tree: Tree) -> Bool {
+    if role == .nmi { refuseInNMI(tree) }
     if let word = tree.text { return bare(word, tree) }
     guard let map = tree.map, let entry = map.first, map.count == 1 else {
       let isEmpty = tree.map?.isEmpty != false
@@ -30,6 +31,18 @@ extension Body {
     if step.name == "choose" { return choose(entry.value) }
     guard let fields = fields(of: step, entry) else { return false }
     return run(step.name, fields, entry.keySpan)
+  }
+
+  /// An NMI may come between any two instructions: no lock that masks is safe from it, so no allocator
+  /// may be called. Kernel: "kmalloc() is not NMI-safe" as mm/slub.c assumes to 6.17; vfree() is a
+  /// BUG_ON(in_nmi()), and may be tried.
+  private func refuseInNMI(_ tree: Tree) {
+    guard let name = tree.text ?? tree.map?.first?.key,
+      Words.step(name) != nil || Words.bareSteps.contains(name), !Words.nmiSteps.contains(name)
+    else { return }
+    findings.add(
+      .misplaced, "an NMI may not `\(Spelling.shown(name))`", at: tree.span,
+      notes: ["it may: " + Words.nmiSteps.prefix(6).joined(separator: ", ") + " and predicates"])
   }
 
   /// The step's keys as a mapping, the short form made long.

@@ -5,7 +5,7 @@ import Kernel
 /// Each list of steps is balanced by itself: what it takes it gives up, so nothing is held where a
 /// turn ends. What a failure leaves behind is put after the turn, out of the way of the hot path.
 final class Body {
-  enum Role { case thread, hardirq, softirq }
+  enum Role { case thread, hardirq, softirq, nmi }
 
   struct Slot {
     var index: Int

@@ -27,7 +27,7 @@ extension WorkloadReader {
         .misplaced, "an NMI has neither `hardirq:` nor `softirq:`", at: nmi.span,
         notes: ["make it two interrupts"])
     }
-    let hardirq = Body(builder, role: .hardirq, name: name)
+    let hardirq = Body(builder, role: nmi == nil ? .hardirq : .nmi, name: name)
     let hardirqEntry = hardirq.here
     if let steps = nmi ?? fields["hardirq"] {
       hardirq.findObjects(in: steps)

@@ -168,6 +168,13 @@ package enum Words {
     Step(name: $0.text, keys: ["then", "else"], required: ["then"], main: nil)
   }
 
+  /// What an NMI's handler may do.
+  package static let nmiSteps: [String] =
+    [
+      "work", "count", "repeat", "choose", "raw_spin_trylock", "vfree", "vfree_atomic", "when",
+      "cond_resched", "raw_spin_lock", "raw_spin_unlock",
+    ] + predicates.map(\.name)
+
   package static let steps: [Step] =
     allocating + reallocating + bulk + sheaves
     + objects(

@@ -31,20 +31,20 @@ package enum DebugAlloc: Path {
     case .entered(var request):
       world.slab.activate(request.cacheID, &world.locks, &world.lines)
       if request.node != .any, !world.slab.hasMemory(request.node) { request.node = .any }
-      return ask(.disable(.preemption), then: .newObjects(request))
+      return ask(.disable(.migration), then: .newObjects(request))
     case .newObjects(let request):
       let asked = request.narrowed(by: world.slab.rules)
       return ask(.call(.getPartial(.start(asked))), then: .partialSought(request))
     case .partialSought(let request):
       guard reply.slab.isNone else { return track(reply.slab, reply.freelist, &world) }
-      return ask(.enable(.preemption), then: .pagesWanted(request))
+      return ask(.enable(.migration), then: .pagesWanted(request))
     case .pagesWanted(let request):
       let asked = request.narrowed(by: world.slab.rules)
       return ask(.call(.allocateSlab(.start(asked))), then: .pagesGiven(request))
     case .pagesGiven(let request): return given(request, reply.slab, &world, cpu)
     case .slabGiven, .checked, .locked, .edited: return newSlab(&world, cpu)
     case .taken(let slab, let index): return track(slab, index, &world)
-    case .tracked(let object): return ask(.enable(.preemption), then: .leave(object))
+    case .tracked(let object): return ask(.enable(.migration), then: .leave(object))
     case .leave(let object): return .return(.address(object))
     }
   }
@@ -53,10 +53,10 @@ package enum DebugAlloc: Path {
     _ asked: SlabRequest, _ slab: ID<Slab>, _ world: inout World, _ cpu: CPUID
   ) -> Step {
     var request = asked
-    guard slab.isNone else { return ask(.disable(.preemption), then: .slabGiven(slab)) }
+    guard slab.isNone else { return ask(.disable(.migration), then: .slabGiven(slab)) }
     if request.prefersNode, !request.isSecondTry, world.slab.rules.triesNodeFirst {
       request.isSecondTry = true
-      return ask(.disable(.preemption), then: .newObjects(request))
+      return ask(.disable(.migration), then: .newObjects(request))
     }
     world.failSlabAllocation(request, on: cpu)
     return .return(.address(.null))
@@ -90,7 +90,7 @@ package enum DebugAlloc: Path {
   ) -> Step {
     let object = world.slab.address(slab, index)
     guard world.slab.caches[world.slab.slabs[slab].cacheID].flags.contains(.storeUser) else {
-      return ask(.enable(.preemption), then: .leave(object))
+      return ask(.enable(.migration), then: .leave(object))
     }
     return ask(.work(.slubDebugTrack), then: .tracked(object))
   }

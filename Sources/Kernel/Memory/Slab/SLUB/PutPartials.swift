@@ -23,7 +23,7 @@ package enum PutCPUPartial: Path {
     switch self {
     case .start(let slab):
       if world.slab.rules.isSlowPathIRQsOff {
-        return ask(.disable(.preemption), then: .looked(slab))
+        return ask(.disable(.migration), then: .looked(slab))
       }
       return ask(.disable(.irqs), then: .locked(slab))
     case .locked(let slab): return ask(.work(.slubSlowStep), then: .edited(slab))
@@ -49,7 +49,7 @@ package enum PutCPUPartial: Path {
       world.slab.note(.cpu_partial_drain, of: world.slab.slabs[slab].cacheID)
       return ask(.call(.putPartials(.start(old))), then: .drainedFirst(slab))
     case .drainedFirst(let slab): return ask(.enable(.irqs), then: .looked(slab))
-    case .pushed: return ask(.enable(.preemption), then: .done)
+    case .pushed: return ask(.enable(.migration), then: .done)
     case .done: return .return()
     }
   }

@@ -47,7 +47,7 @@ package enum SlabAlloc: Path {
     case .start(let request):
       world.slab.note(.alloc_slowpath, of: request.cacheID)
       return ask(.ahead(.slubSlowStep), then: .entered(request))
-    case .entered(let request): return ask(.disable(.preemption), then: .rereadSlab(request))
+    case .entered(let request): return ask(.disable(.migration), then: .rereadSlab(request))
     case .rereadSlab, .currentLocked, .currentHere, .deactivate, .detached:
       return current(&world, cpu)
     case .newSlab, .partialLocked, .partialHere, .partialRejected: return partials(&world, cpu)
@@ -56,7 +56,7 @@ package enum SlabAlloc: Path {
     case .retryLoad, .installing, .flushing, .flushed: return load(&world, cpu)
     case .takenOne(let object, let slab, let rest):
       return ask(.call(.deactivateSlab(.start(slab, rest))), then: .loaded(object))
-    case .loaded(let object): return ask(.enable(.preemption), then: .leave(object))
+    case .loaded(let object): return ask(.enable(.migration), then: .leave(object))
     case .leave(let object): return .return(.address(object))
     }
   }
@@ -145,7 +145,7 @@ package enum SlabAlloc: Path {
     case .newObjects(let request): return getPartial(request, &world)
     case .partialSought(let request):
       guard !reply.slab.isNone else {
-        return ask(.enable(.preemption), then: .pagesWanted(request))
+        return ask(.enable(.migration), then: .pagesWanted(request))
       }
       if world.slab.rules.freezesPartials {
         return ask(.disable(.irqs), then: .installing(reply.slab, freelist: reply.freelist))
@@ -160,11 +160,11 @@ package enum SlabAlloc: Path {
         then: .pagesGiven(request))
     case .pagesGiven(var request):
       guard reply.slab.isNone else {
-        return ask(.disable(.preemption), then: .slabGiven(reply.slab))
+        return ask(.disable(.migration), then: .slabGiven(reply.slab))
       }
       if request.prefersNode, !request.isSecondTry, world.slab.rules.triesNodeFirst {
         request.isSecondTry = true
-        return ask(.disable(.preemption), then: .newObjects(request))
+        return ask(.disable(.migration), then: .newObjects(request))
       }
       world.failSlabAllocation(request, on: cpu)
       return .return(.address(.null))

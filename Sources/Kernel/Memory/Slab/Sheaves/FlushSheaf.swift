@@ -79,13 +79,13 @@ package enum FlushMain: Path {
       let place = world.slab.cpu(CacheID(Int(cache)), cpu)
       let count = min(FlushMain.batchMax, Int(world.slab.sheaves.cpus[place].size))
       guard count > 0 else {
-        return ask(.enable(.preemption), then: .next(cache: cache, any: any))
+        return ask(.enable(.migration), then: .next(cache: cache, any: any))
       }
       let batch = world.slab.sheaves.make(CacheID(Int(cache)), capacity: FlushMain.batchMax)
       world.slab.sheaves.storeMainSize(at: place)
       world.slab.sheaves.move(count, from: world.slab.sheaves.cpus[place].main, to: batch)
       world.slab.sheaves.cpus[place].size -= UInt16(count)
-      return ask(.enable(.preemption), then: .unlocked(cache: cache, batch))
+      return ask(.enable(.migration), then: .unlocked(cache: cache, batch))
     case .unlocked(let cache, let batch):
       return ask(.call(.flushSheaf(.start(batch))), then: .flushed(cache: cache, batch))
     case .flushed(let cache, let batch):
@@ -99,7 +99,7 @@ package enum FlushMain: Path {
   ) -> Step {
     let mine = world.slab.sheaves.cpus[world.slab.cpu(CacheID(Int(cache)), cpu)]
     guard mine.size > 0, !mine.isLocked else { return .return(.bool(any)) }
-    return ask(.disable(.preemption), then: .locked(cache: cache, any: any))
+    return ask(.disable(.migration), then: .locked(cache: cache, any: any))
   }
 }
 
@@ -118,13 +118,13 @@ package enum FlushCPUSheaves: Path {
   package static var name: PathName { .pcs_flush_all }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
     switch self {
-    case .start(let cache): return ask(.disable(.preemption), then: .locked(cache: cache))
+    case .start(let cache): return ask(.disable(.migration), then: .locked(cache: cache))
     case .locked(let cache):
       let place = world.slab.cpu(CacheID(Int(cache)), cpu)
       let spare = world.slab.sheaves.takeSpare(at: place)
       let rcuFree = world.slab.sheaves.takeRCUFree(at: place)
       return ask(
-        .enable(.preemption), then: .unlocked(cache: cache, spare, rcuFree: rcuFree))
+        .enable(.migration), then: .unlocked(cache: cache, spare, rcuFree: rcuFree))
     case .unlocked(let cache, let spare, let rcuFree):
       guard !spare.isNone else { return callRCU(cache, rcuFree) }
       return ask(

@@ -53,17 +53,17 @@ package enum ReturnSheaf: Path {
       guard world.isInHand(sheaf, on: cpu) else { return .return() }
       world.slab.sheaves.all[sheaf].isInHand = false
       guard world.slab.isOwnSize(sheaf) else { return empty(sheaf) }
-      return ask(.disable(.preemption), then: .locked(sheaf, gfp))
+      return ask(.disable(.migration), then: .locked(sheaf, gfp))
     case .locked(let sheaf, let gfp):
       let cache = world.slab.sheaves.all[sheaf].cacheID
       let place = world.slab.cpu(cache, cpu)
       let mine = world.slab.sheaves.cpus[place]
       guard mine.spare.isNone, !mine.isLocked else {
-        return ask(.enable(.preemption), then: .slow(sheaf, gfp))
+        return ask(.enable(.migration), then: .slow(sheaf, gfp))
       }
       world.slab.sheaves.cpus[place].spare = sheaf
       world.slab.note(.sheaf_return_fast, of: cache)
-      return ask(.enable(.preemption), then: .taken)
+      return ask(.enable(.migration), then: .taken)
     case .taken: return .return()
     case .slow(let sheaf, let gfp):
       let cache = world.slab.sheaves.all[sheaf].cacheID

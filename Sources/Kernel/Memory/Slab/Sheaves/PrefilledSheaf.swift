@@ -52,7 +52,7 @@ package enum PrefillSheaf: Path {
           .call(.kmalloc(.start(size: bytes, gfp: gfp.union(.zero), node: .any))),
           then: .memoryGiven(cache: cache, size: size, gfp: gfp))
       }
-      return ask(.disable(.preemption), then: .locked(cache: cache, size: size, gfp: gfp))
+      return ask(.disable(.migration), then: .locked(cache: cache, size: size, gfp: gfp))
     case .locked(let cache, let size, let gfp): return take(cache, size, gfp, &world, cpu)
     case .sought(let cache, let size, let gfp):
       let id = CacheID(Int(cache))
@@ -61,7 +61,7 @@ package enum PrefillSheaf: Path {
       world.slab.note(isFull ? .barn_get : .barn_get_fail, of: id)
       world.slab.sheaves.cpus[world.slab.cpu(id, cpu)].isLocked = false
       return ask(
-        .enable(.preemption), then: .found(sheaf, size: size, gfp: gfp, cache: cache))
+        .enable(.migration), then: .found(sheaf, size: size, gfp: gfp, cache: cache))
     case .found(let sheaf, let size, let gfp, let cache):
       guard sheaf.isNone else { return fill(sheaf, size, gfp, &world) }
       return ask(
@@ -93,13 +93,13 @@ package enum PrefillSheaf: Path {
     // In a handler that cut into a slow path the kernel would find the lock taken; it may not be
     // called there.
     guard !world.slab.sheaves.cpus[place].isLocked else {
-      return ask(.enable(.preemption), then: .failed)
+      return ask(.enable(.migration), then: .failed)
     }
     let spare = world.slab.sheaves.takeSpare(at: place)
     guard spare.isNone else {
       world.slab.note(.sheaf_prefill_fast, of: id)
       return ask(
-        .enable(.preemption), then: .found(spare, size: size, gfp: gfp, cache: cache))
+        .enable(.migration), then: .found(spare, size: size, gfp: gfp, cache: cache))
     }
     world.slab.note(.sheaf_prefill_slow, of: id)
     world.slab.sheaves.cpus[place].isLocked = true

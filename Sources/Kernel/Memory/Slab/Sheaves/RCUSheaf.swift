@@ -25,13 +25,13 @@ package enum KfreeRCUSheaf: Path {
       guard !world.slab.sheaves.cpus[place(object, world, cpu)].isLocked else {
         return fail(object, &world)
       }
-      return ask(.disable(.preemption), then: .locked(object))
+      return ask(.disable(.migration), then: .locked(object))
     case .locked(let object): return look(object, &world, cpu)
     case .emptySought(let object):
       let place = place(object, world, cpu)
       guard reply.number >= 0 else {
         world.slab.sheaves.cpus[place].isLocked = false
-        return ask(.enable(.preemption), then: .unlocked(object))
+        return ask(.enable(.migration), then: .unlocked(object))
       }
       world.slab.sheaves.cpus[place].rcuFree = ID(reply.number)
       return put(object, &world, cpu)
@@ -40,10 +40,10 @@ package enum KfreeRCUSheaf: Path {
       return ask(.call(.allocSheaf(.start(cache: cache, gfp: .noWait))), then: .made(object))
     case .made(let object):
       guard reply.number >= 0 else { return fail(object, &world) }
-      return ask(.disable(.preemption), then: .relocked(object, ID(reply.number)))
+      return ask(.disable(.migration), then: .relocked(object, ID(reply.number)))
     case .relocked(let object, let empty): return install(empty, object, &world, cpu)
     case .emptyPut(let object): return put(object, &world, cpu)
-    case .interrupted(let object): return ask(.enable(.preemption), then: .failed(object))
+    case .interrupted(let object): return ask(.enable(.migration), then: .failed(object))
     case .called(let object): return unlock(object, &world, cpu)
     case .leave(let object):
       world.slab.note(.free_rcu_sheaf, of: world.slab.slabs[object.slab].cacheID)
@@ -104,7 +104,7 @@ package enum KfreeRCUSheaf: Path {
     _ object: ObjectRef, _ world: inout World, _ cpu: CPUID
   ) -> Step {
     world.slab.sheaves.cpus[place(object, world, cpu)].isLocked = false
-    return ask(.enable(.preemption), then: .leave(object))
+    return ask(.enable(.migration), then: .leave(object))
   }
 
   private func fail(_ object: ObjectRef, _ world: inout World) -> Step {

@@ -55,13 +55,13 @@ package enum SheafAlloc: Path {
       let count = Int(world.slab.sheaves.all[sheaf].size)
       world.slab.note(.sheaf_refill, of: request.cacheID, count)
       guard !world.slab.sheaves.isFull(sheaf) else {
-        return ask(.disable(.preemption), then: .relocked(request, sheaf))
+        return ask(.disable(.migration), then: .relocked(request, sheaf))
       }
       return ask(.call(.flushSheaf(.start(sheaf))), then: .flushed(request, sheaf))
     case .flushed(let request, let sheaf):
       return ask(.call(.freeSheaf(.start(sheaf))), then: .goPast(request))
     case .relocked(let request, let sheaf): return install(sheaf, request, &world, cpu)
-    case .spared(let request): return ask(.enable(.preemption), then: .goPast(request))
+    case .spared(let request): return ask(.enable(.migration), then: .goPast(request))
     case .take(let request): return take(request, &world, cpu)
     case .leave(let object): return .return(.address(object))
     case .goPast(let request): return past(request, &world)
@@ -82,7 +82,7 @@ package enum SheafAlloc: Path {
     guard !world.slab.sheaves.cpus[world.slab.cpu(cache, cpu)].isLocked else {
       return past(request, &world)
     }
-    return ask(.disable(.preemption), then: .locked(request))
+    return ask(.disable(.migration), then: .locked(request))
   }
 
   private mutating func look(
@@ -120,7 +120,7 @@ package enum SheafAlloc: Path {
     world.slab.note(.barn_get_fail, of: cache)
     guard request.gfp.allowsBlocking || world.slab.rules.sheafRefillMayNotBlock else {
       world.slab.sheaves.cpus[place].isLocked = false
-      return ask(.enable(.preemption), then: .goPast(request))
+      return ask(.enable(.migration), then: .goPast(request))
     }
     let spare = world.slab.sheaves.takeSpare(at: place)
     guard spare.isNone else { return unlock(request, spare, &world, cpu) }
@@ -133,7 +133,7 @@ package enum SheafAlloc: Path {
     _ request: SlabRequest, _ empty: ID<Sheaf>, _ world: inout World, _ cpu: CPUID
   ) -> Step {
     world.slab.sheaves.cpus[world.slab.cpu(request.cacheID, cpu)].isLocked = false
-    return ask(.enable(.preemption), then: .unlocked(request, empty))
+    return ask(.enable(.migration), then: .unlocked(request, empty))
   }
 
   private mutating func refill(_ request: SlabRequest, _ sheaf: ID<Sheaf>) -> Step {
@@ -184,11 +184,11 @@ package enum SheafAlloc: Path {
     world.slab.sheaves.cpus[place].isLocked = false
     guard request.node == .any || world.slab.slabs[last.slab].nodeID == request.node else {
       world.slab.note(.alloc_node_mismatch, of: request.cacheID)
-      return ask(.enable(.preemption), then: .goPast(request))
+      return ask(.enable(.migration), then: .goPast(request))
     }
     let object = world.slab.handOut(world.slab.sheaves.pop(at: place), to: cpu)
     world.slab.sheaves.cpus[place].allocFast &+= 1
-    return ask(.enable(.preemption), then: .leave(object))
+    return ask(.enable(.migration), then: .leave(object))
   }
 
   /// An object from the slabs themselves.

@@ -29,7 +29,7 @@ package enum SheafAllocBulk: Path {
       guard reply.number >= 0 else {
         world.slab.note(.barn_get_fail, of: cache)
         world.slab.sheaves.cpus[place].isLocked = false
-        return ask(.enable(.preemption), then: .goPast(array, gfp))
+        return ask(.enable(.migration), then: .goPast(array, gfp))
       }
       world.slab.note(.barn_get, of: cache)
       world.slab.sheaves.cpus[place].main = .none
@@ -56,7 +56,7 @@ package enum SheafAllocBulk: Path {
     guard world.slab.layouts[cache.index].sheafCapacity > 0,
       !world.slab.sheaves.cpus[world.slab.cpu(cache, cpu)].isLocked
     else { return past(array, gfp, &world) }
-    return ask(.disable(.preemption), then: .locked(array, gfp))
+    return ask(.disable(.migration), then: .locked(array, gfp))
   }
 
   private mutating func look(
@@ -89,7 +89,7 @@ package enum SheafAllocBulk: Path {
     world.slab.sheaves.cpus[place].size -= UInt16(count)
     world.slab.sheaves.cpus[place].allocFast &+= UInt32(count)
     world.slab.sheaves.cpus[place].isLocked = false
-    return ask(.enable(.preemption), then: .next(array, gfp))
+    return ask(.enable(.migration), then: .next(array, gfp))
   }
 
   private mutating func past(
@@ -207,7 +207,7 @@ package enum SheafFreeBulk: Path {
     guard world.slab.layouts[cache.index].sheafCapacity > 0,
       !world.slab.sheaves.cpus[world.slab.cpu(cache, cpu)].isLocked
     else { return past(array, remote, &world) }
-    return ask(.disable(.preemption), then: .locked(array, remote: remote))
+    return ask(.disable(.migration), then: .locked(array, remote: remote))
   }
 
   private mutating func look(
@@ -246,14 +246,14 @@ package enum SheafFreeBulk: Path {
     world.slab.sheaves.removeFirst(count, of: array)
     world.slab.sheaves.cpus[place].freeFast &+= UInt32(count)
     world.slab.sheaves.cpus[place].isLocked = false
-    return ask(.enable(.preemption), then: .next(array, remote: remote))
+    return ask(.enable(.migration), then: .next(array, remote: remote))
   }
 
   private mutating func noEmpty(
     _ array: ID<Sheaf>, _ remote: ID<Sheaf>, _ world: inout World, _ place: Int
   ) -> Step {
     world.slab.sheaves.cpus[place].isLocked = false
-    return ask(.enable(.preemption), then: .goPast(array, remote: remote))
+    return ask(.enable(.migration), then: .goPast(array, remote: remote))
   }
 
   private mutating func past(

@@ -52,12 +52,12 @@ package enum SheafFree: Path {
       guard reply.bool, !world.areSheavesLocked(object, on: cpu) else {
         return past(object, &world, cpu)
       }
-      return ask(.disable(.preemption), then: .mainRelocked(object))
+      return ask(.disable(.migration), then: .mainRelocked(object))
     case .spareTaken(let object, let sheaf):
       return ask(.call(.flushSheaf(.start(sheaf))), then: .spareFlushed(object, sheaf))
     case .spareFlushed(let object, let sheaf): return relock(object, sheaf)
     case .relocked(let object, let empty): return install(empty, object, &world, cpu)
-    case .interrupted(let object): return ask(.enable(.preemption), then: .goPast(object))
+    case .interrupted(let object): return ask(.enable(.migration), then: .goPast(object))
     case .push(let object): return push(object, &world, cpu)
     case .goPast(let object): return past(object, &world, cpu)
     case .leave: return .return()
@@ -72,7 +72,7 @@ package enum SheafFree: Path {
     guard world.slab.layouts[slab.cacheID.index].sheafCapacity > 0,
       slab.nodeID == world.memoryNode(of: cpu), !world.areSheavesLocked(object, on: cpu)
     else { return past(object, &world, cpu) }
-    return ask(.disable(.preemption), then: .locked(object))
+    return ask(.disable(.migration), then: .locked(object))
   }
 
   private mutating func look(
@@ -130,11 +130,11 @@ package enum SheafFree: Path {
 
   private mutating func unlock(_ next: SheafFree, _ world: inout World, _ place: Int) -> Step {
     world.slab.sheaves.cpus[place].isLocked = false
-    return ask(.enable(.preemption), then: next)
+    return ask(.enable(.migration), then: next)
   }
 
   private mutating func relock(_ object: ObjectRef, _ empty: ID<Sheaf>) -> Step {
-    ask(.disable(.preemption), then: .relocked(object, empty))
+    ask(.disable(.migration), then: .relocked(object, empty))
   }
 
   /// An empty sheaf for what is found now, which a handler may have changed.
