@@ -114,8 +114,11 @@ package enum TimerTick: Path {
   }
 
   private mutating func timers(_ world: inout World, _ cpu: CPUID) -> Step {
-    guard world.kfreeRCU.takeDueTimer(of: cpu, at: world.now) else { return .return() }
-    return ask(.queueWork(.kfreeRCUMonitor, on: cpu), then: .done)
+    let isDue = world.program.dueTimer(of: cpu, at: world.now) != nil
+    guard world.kfreeRCU.takeDueTimer(of: cpu, at: world.now) else {
+      return isDue ? ask(.raise(.timer), then: .done) : .return()
+    }
+    return ask(.queueWork(.kfreeRCUMonitor, on: cpu), then: isDue ? .raised : .done)
   }
 }
 
@@ -211,6 +214,7 @@ extension Machine {
     guard world.rcu.nextTick == now else { return }
     world.rcu.nextTick = .never
     let isScanDue = world.rcu.isScanDue(at: now)
+    let hasTimers = world.program.firstTimer <= now
     for index in 0..<cpuCount {
       let cpu = CPUID(index)
       let isIdle = world.cpus[cpu].current.isNone && world.cpus[cpu].depth == 0
@@ -218,11 +222,13 @@ extension Machine {
       let isWatched = world.rcu.isInProgress && world.rcu.cpus[index].isNeeded && !isIdle
       if isWatched || world.rcu.cpus[index].hasCallbacks
         || world.kfreeRCU.isTimerDue(of: cpu, at: now)
+        || hasTimers && world.program.dueTimer(of: cpu, at: now) != nil
       {
         interrupt(cpu, by: .timer)
       }
     }
     setAlarm(world.rcu.isActive ? now + RCU.jiffy : world.kfreeRCU.firstTimer)
+    setAlarm(world.program.firstTimer(after: now))
   }
 
   /// Sets the next tick, unless one comes sooner: no sooner than a CPU that ran ahead can be.

@@ -32,6 +32,8 @@ package struct Task: BitwiseCopyable {
   /// What it begins with when it first runs.
   let entry: Frame
   var hasRun = false
+  /// Which kworker it is.
+  var worker = WorkerID.none
   /// What it was at when it left the CPU.
   var context = Context()
   var preemptCount = PreemptCount()

@@ -14,6 +14,7 @@ extension Frame {
     case .sharedCallInterrupt: SharedCallInterrupt.name
     case .workerThread: WorkerThread.name
     case .flushWork: FlushWork.name
+    case .deferredSoftIRQ: DeferredSoftIRQ.name
     case .callRCU: CallRCU.name
     case .synchronizeRCU: SynchronizeRCU.name
     case .rcuBarrier: RCUBarrier.name

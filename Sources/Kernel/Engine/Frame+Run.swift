@@ -25,6 +25,7 @@ extension Frame {
     case .sharedCallInterrupt(let path): return go(path, Frame.sharedCallInterrupt)
     case .workerThread(let path): return go(path, Frame.workerThread)
     case .flushWork(let path): return go(path, Frame.flushWork)
+    case .deferredSoftIRQ(let path): return go(path, Frame.deferredSoftIRQ)
     case .callRCU(let path): return go(path, Frame.callRCU)
     case .synchronizeRCU(let path): return go(path, Frame.synchronizeRCU)
     case .rcuBarrier(let path): return go(path, Frame.rcuBarrier)

@@ -35,6 +35,7 @@ package enum Frame: BitwiseCopyable {
   case flushCallQueue(FlushCallQueue)
   case sharedCallInterrupt(SharedCallInterrupt)
   case workerThread(WorkerThread)
+  case deferredSoftIRQ(DeferredSoftIRQ)
   case flushWork(FlushWork)
   case callRCU(CallRCU)
   case synchronizeRCU(SynchronizeRCU)

@@ -35,5 +35,8 @@ extension KernelVersion {
       maskCheck: .none, hasVfreeAtomic: false, reallocation: .none, kvmalloc: .kernelOnly,
       resetsPermissions: false, exhaustion: .outOfSpace),
     flush: .v2_6_24,
-    calls: .v2_6_24, scheduler: SchedulerRules(wakeUpPreempts: true), locks: .v2_6_24)
+    calls: .v2_6_24,
+    scheduler: SchedulerRules(
+      wakeUpPreempts: true, managesWorkers: false, roundsTimersUp: false),
+    locks: .v2_6_24)
 }

@@ -1,6 +1,7 @@
 extension KernelVersion {
   /// Linux 4.9, December 2016, long-term: SLAB looks at a node before it locks it.
   package static let v4_9 = v4_6.successor("4.9") {
+    $0.scheduler.roundsTimersUp = true
     $0.slab.checksNodeUnlocked = true
   }
 }
