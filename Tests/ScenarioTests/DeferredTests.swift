@@ -125,4 +125,22 @@ import Testing
     let result = try run(text, kernel: "6.12", "5ms")
     #expect((result.violationsByKind["sleeping-in-atomic"] ?? 0) >= 1)
   }
+
+  /// All CPUs stop while the function runs, with interrupts off; one caller at a time.
+  @Test(arguments: ["pu:1", "core:2 pu:1", "package:2 numa:1 core:8 pu:1"])
+  func stopMachineStopsAll(machine: String) throws {
+    let text = """
+      scenario: 1
+      work: {patch: {do: [work: 20us, count: patched]}}
+      threads:
+        - {name: caller, on: [first, last], steps: [work: 100us, stop_machine: patch, count: done]}
+        - {name: other, on: all, steps: [{repeat: {times: 50, do: [work: 5us]}}]}
+      """
+    let result = try run(text, kernel: "6.12", "40ms", machine: machine)
+    let callers = machine == "pu:1" ? UInt64(1) : 2
+    #expect(result.counters["patched"] == callers && result.counters["done"] == callers)
+    #expect(result.violations.isEmpty)
+    let least = try #require(result.operations["stop_machine(patch)"]?.latencyNs.min)
+    #expect(least > 20_000)
+  }
 }

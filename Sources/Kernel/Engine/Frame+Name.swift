@@ -15,6 +15,8 @@ extension Frame {
     case .workerThread: WorkerThread.name
     case .flushWork: FlushWork.name
     case .deferredSoftIRQ: DeferredSoftIRQ.name
+    case .stopMachine: StopMachine.name
+    case .cpuStopper: CPUStopper.name
     case .callRCU: CallRCU.name
     case .synchronizeRCU: SynchronizeRCU.name
     case .rcuBarrier: RCUBarrier.name

@@ -26,6 +26,8 @@ extension Frame {
     case .workerThread(let path): return go(path, Frame.workerThread)
     case .flushWork(let path): return go(path, Frame.flushWork)
     case .deferredSoftIRQ(let path): return go(path, Frame.deferredSoftIRQ)
+    case .stopMachine(let path): return go(path, Frame.stopMachine)
+    case .cpuStopper(let path): return go(path, Frame.cpuStopper)
     case .callRCU(let path): return go(path, Frame.callRCU)
     case .synchronizeRCU(let path): return go(path, Frame.synchronizeRCU)
     case .rcuBarrier(let path): return go(path, Frame.rcuBarrier)

@@ -36,6 +36,8 @@ package enum Frame: BitwiseCopyable {
   case sharedCallInterrupt(SharedCallInterrupt)
   case workerThread(WorkerThread)
   case deferredSoftIRQ(DeferredSoftIRQ)
+  case stopMachine(StopMachine)
+  case cpuStopper(CPUStopper)
   case flushWork(FlushWork)
   case callRCU(CallRCU)
   case synchronizeRCU(SynchronizeRCU)

@@ -265,8 +265,17 @@ extension Machine {
   private mutating func maySetOut(_ task: TaskID) -> Bool {
     let (state, awaitsMutex) = (world.tasks.all[task].state, world.tasks.all[task].awaitsMutex)
     if state == .blocked, !awaitsMutex { return true }
-    if state == .running || awaitsMutex { world.tasks.all[task].wakeIsPending = true }
+    if state == .running || awaitsMutex || isAboutToBlock(task) { world.tasks.all[task].wakeIsPending = true }
     return false
+  }
+
+  /// Whether it was preempted between looking and sleeping.
+  private func isAboutToBlock(_ task: TaskID) -> Bool {
+    guard world.tasks.all[task].state == .ready,
+      case .asking = world.tasks.all[task].context.pause,
+      case .block = world.tasks.all[task].context.held
+    else { return false }
+    return true
   }
 
   /// The interrupt that tells a CPU of a task that another CPU made ready there: only now may it
@@ -279,6 +288,7 @@ extension Machine {
 
   /// How long the running task keeps its CPU when another has been made ready there.
   private func graceOfRunning(before task: TaskID) -> Duration {
+    if world.tasks.all[task].isUrgent { return .zero }
     let preempts = world.version.scheduler.wakeUpPreempts && world.tasks.all[task].isKernelThread
     return preempts ? .zero : Machine.sliceLength
   }

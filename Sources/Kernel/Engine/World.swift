@@ -22,6 +22,7 @@ package struct World: ~Copyable {
   package var calls: CallQueues
   package var tasks: Tasks
   package var work: WorkQueues
+  var stop: StopMachineState
   package var rcu: RCU
   package var kfreeRCU: KfreeRCU
   package var counters: Counters
@@ -59,6 +60,7 @@ package struct World: ~Copyable {
     ) { machine.cpus[$0.index].node }
     tasks = Tasks(cpuCount: boot.cpuCount)
     work = WorkQueues(cpuCount: boot.cpuCount)
+    stop = StopMachineState(cpuCount: boot.cpuCount)
     rcu = RCU(cpuCount: boot.cpuCount)
     kfreeRCU = KfreeRCU(cpuCount: boot.cpuCount, boot.version.slab)
     counters = Counters()
@@ -91,6 +93,7 @@ package struct World: ~Copyable {
     calls = other.calls.clone()
     tasks = other.tasks.clone()
     work = other.work.clone()
+    stop = other.stop.clone()
     rcu = other.rcu.clone()
     kfreeRCU = other.kfreeRCU.clone()
     counters = other.counters.clone()

@@ -187,6 +187,7 @@ package enum Op: BitwiseCopyable, Sendable {
   case flushWork(Int16, operation: Int16)
   case taskletSchedule(Int16)
   case modTimer(Int16, distribution: Int32)
+  case stopMachine(Int16, operation: Int16)
   /// A thread is done; a handler has handled its unit.
   case end
 }

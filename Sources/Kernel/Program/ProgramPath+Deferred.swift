@@ -33,6 +33,9 @@ extension ProgramPath {
       world.program.schedule(tasklet: Int(tasklet), on: cpu)
       let isHi = world.program.deferred[Int(tasklet)].kind == .hiTasklet
       return ask(.raise(isHi ? .hi : .tasklet), then: .raised(id))
+    case .stopMachine(let item, let operation):
+      return ask(
+        .call(.stopMachine(.start(UInt16(item)))), then: .calling(id, operation: operation))
     default: return ask(.sync, then: .go(id))
     }
   }

@@ -4,7 +4,7 @@ import Kernel
 extension Body {
   /// Returns: whether it is sure to take time.
   func putOff(_ name: String, _ fields: Tree, _ span: Span) -> Bool {
-    putsOff = putsOff || name != "flush_work"
+    putsOff = putsOff || !["flush_work", "stop_machine"].contains(name)
     switch name {
     case "tasklet_schedule":
       guard let place = deferred(fields["tasklet"], "tasklet") else { return false }
@@ -27,6 +27,10 @@ extension Body {
     guard let place = deferred(fields["work"], "work item") else { return false }
     let operation = builder.operation(
       "\(name)(\(builder.program.deferred[Int(place)].name))", span)
+    if name == "stop_machine" {
+      emit(.stopMachine(place, operation: operation))
+      return true
+    }
     if name == "flush_work" {
       emit(.flushWork(place, operation: operation))
       return false

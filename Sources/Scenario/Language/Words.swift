@@ -150,6 +150,7 @@ package enum Words {
       name: "schedule_delayed_work", keys: ["work", "delay"], required: ["work", "delay"],
       main: nil),
     Step(name: "flush_work", keys: ["work"], required: ["work"], main: "work"),
+    Step(name: "stop_machine", keys: ["work"], required: ["work"], main: "work"),
     Step(name: "tasklet_schedule", keys: ["tasklet"], required: ["tasklet"], main: "tasklet"),
     Step(name: "mod_timer", keys: ["timer", "delay"], required: ["timer", "delay"], main: nil),
   ]
