@@ -59,7 +59,9 @@ import Testing
   }
 
   /// 10 ms are 3 ticks of 4 ms; from 4.8 on a timer waits for one more.
-  @Test(arguments: [("6.12", "15ms", 0), ("6.12", "17ms", 1), ("4.4", "11ms", 0), ("4.4", "13ms", 1)])
+  @Test(arguments: [
+    ("6.12", "15ms", 0), ("6.12", "17ms", 1), ("4.4", "11ms", 0), ("4.4", "13ms", 1),
+  ])
   func timersExpireAtTicks(kernel: String, until: String, runs: UInt64) throws {
     let text = """
       scenario: 1

@@ -7,9 +7,9 @@ import Simulation
 /// before all have come to the end of the one before. Not modelled: `stop_one_cpu()`, queues of
 /// several stops (one at a time, under a mutex).
 package struct StopMachineState: ~Copyable {
-  enum Phase: UInt8, BitwiseCopyable { case none, prepare, disableIRQs, run, exit }
+  package enum Phase: UInt8, BitwiseCopyable { case idle, prepare, disableIRQs, run, exit }
   struct State: BitwiseCopyable {
-    var phase = Phase.none
+    var phase = Phase.idle
     /// The handler: a place in `Program.deferred`.
     var item: UInt16 = 0
     /// Stoppers that have come to the end of the phase.
@@ -45,7 +45,7 @@ package struct StopMachineState: ~Copyable {
     state[0].acks += 1
     guard Int(state[0].acks) == stoppers.count else { return false }
     state[0].acks = 0
-    state[0].phase = Phase(rawValue: state[0].phase.rawValue + 1) ?? .none
+    state[0].phase = Phase(rawValue: state[0].phase.rawValue + 1) ?? .idle
     return true
   }
 }
@@ -80,7 +80,7 @@ package enum StopMachine: Path {
       return ask(.disable(.preemption), then: .woken(next: 0))
     case .woken(let next): return wake(Int(next), &world)
     case .waiting:
-      guard world.stop.now.phase == .none else { return .block }
+      guard world.stop.now.phase == .idle else { return .block }
       return ask(.release(world.stop.now.lock), then: .unlocked)
     case .unlocked: return .return()
     }
@@ -133,7 +133,7 @@ package enum CPUStopper: Path {
         return ask(.enable(.preemption), then: .preemptionOn)
       }
       world.stop.now.acks = 0
-      world.stop.now.phase = .none
+      world.stop.now.phase = .idle
       return ask(.wake(world.stop.now.caller), then: .woken)
     case .woken: return ask(.enable(.preemption), then: .preemptionOn)
     case .preemptionOn:

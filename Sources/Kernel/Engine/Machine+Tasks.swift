@@ -265,7 +265,9 @@ extension Machine {
   private mutating func maySetOut(_ task: TaskID) -> Bool {
     let (state, awaitsMutex) = (world.tasks.all[task].state, world.tasks.all[task].awaitsMutex)
     if state == .blocked, !awaitsMutex { return true }
-    if state == .running || awaitsMutex || isAboutToBlock(task) { world.tasks.all[task].wakeIsPending = true }
+    if state == .running || awaitsMutex || isAboutToBlock(task) {
+      world.tasks.all[task].wakeIsPending = true
+    }
     return false
   }
 

@@ -3,7 +3,8 @@
 package enum Words {
   package static let top = [
     "scenario", "title", "description", "include", "machine", "kernel", "costs", "params",
-    "caches", "buckets", "locks", "work", "timers", "tasklets", "threads", "interrupts", "run", "measure", "expect",
+    "caches", "buckets", "locks", "work", "timers", "tasklets", "threads", "interrupts", "run",
+    "measure", "expect",
   ]
   package static let machine = [
     "topology", "cpu", "memory", "cpus", "clock", "apic", "guest", "idle",
