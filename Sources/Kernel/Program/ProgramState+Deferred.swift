@@ -68,7 +68,8 @@ package enum TimerWheel {
     if roundsUp {
       var level: UInt64 = 0
       while level < 8, ticks >= 63 << (3 * level) { level += 1 }
-      expires = (expires + 1 << (3 * level)) >> (3 * level) << (3 * level)
+      let shift = 3 * level
+      expires = ((expires + (1 << shift)) >> shift) << shift
     } else if ticks == 0 {
       expires += 1
     }
