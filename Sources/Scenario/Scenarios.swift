@@ -35,6 +35,7 @@ package enum Scenarios {
     ("vmalloc-across-releases", PackageResources.vmalloc_across_releases_yaml),
     ("shootdown-bystanders", PackageResources.shootdown_bystanders_yaml),
     ("irqs-off-shootdown", PackageResources.irqs_off_shootdown_yaml),
+    ("deferred-work", PackageResources.deferred_work_yaml),
     ("vfree-storm", PackageResources.vfree_storm_yaml),
     ("huge-vmalloc", PackageResources.huge_vmalloc_yaml),
     ("module-load", PackageResources.module_load_yaml),

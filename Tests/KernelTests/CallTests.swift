@@ -172,6 +172,26 @@ import Topology
     #expect(others.count == 14 && others.allSatisfy { $0 < 20_000 })
   }
 
+  /// T6: who waits for a lock with interrupts off answers when it has had the lock, and the lock is
+  /// named.
+  @Test func waitingForALockWithInterruptsOffDelaysTheAnswer() throws {
+    var machine = Machine(try Self.boot(cpus: 4, "6.12"))
+    let lock = machine.world.locks.make(.workload, name: "L", lines: &machine.world.lines)
+    let steps: [Step] = [
+      .acquire(lock, irqs: .off), .run(.nanoseconds(20_000)), .release(lock, irqs: .off),
+    ]
+    for (place, step) in steps.enumerated() { machine.world.scripts[place] = step }
+    for cpu in 1...3 {
+      machine.start(.script(Script(from: 0, to: 3)), on: CPUID(cpu), at: .zero)
+    }
+    machine.start(
+      .onEachCPU(.start(.flushTLBAll)), on: CPUID(0), at: Instant(picoseconds: 5_000_000))
+    #expect(machine.run() == .nothingLeft)
+    let slow = machine.world.calls.slow[0]
+    #expect(slow.slowest.cause == .irqsOff && slow.slowest.lock == lock)
+    #expect(slow.length > .nanoseconds(50_000) && slow.parts[2] > .nanoseconds(50_000))
+  }
+
   @Test(
     "an idle CPU wakes up first, and no interrupt is needed for one that polls",
     arguments: [Platform.Idle.none, .poll, .c1, .c6])

@@ -32,6 +32,10 @@ package struct Task: BitwiseCopyable {
   /// What it begins with when it first runs.
   let entry: Frame
   var hasRun = false
+  /// Every other task gives way to it. Kernel: `stop_sched_class`.
+  var isUrgent = false
+  /// Which kworker it is.
+  var worker = WorkerID.none
   /// What it was at when it left the CPU.
   var context = Context()
   var preemptCount = PreemptCount()

@@ -104,8 +104,11 @@ package enum TimerTick: Path {
   }
 
   private mutating func timers(_ world: inout World, _ cpu: CPUID) -> Step {
-    guard world.kfreeRCU.takeDueTimer(of: cpu, at: world.now) else { return .return() }
-    return ask(.queueWork(.kfreeRCUMonitor, on: cpu), then: .done)
+    let isDue = world.hasDueTimer(on: cpu)
+    guard world.kfreeRCU.takeDueTimer(of: cpu, at: world.now) else {
+      return isDue ? ask(.raise(.timer), then: .done) : .return()
+    }
+    return ask(.queueWork(.kfreeRCUMonitor, on: cpu), then: isDue ? .raised : .done)
   }
 }
 
@@ -158,6 +161,7 @@ extension Machine {
     if world.ticks.busyCount > 0, isStuck { return stopStuck() }
     let isScanDue = world.rcu.isScanDue(at: now, world.ticks)
     var anyIsBusy = false
+    let hasTimers = world.firstWorkloadTimer <= now
     for index in 0..<cpuCount {
       let cpu = CPUID(index)
       let isIdle = world.cpus[cpu].current.isNone && world.cpus[cpu].depth == 0
@@ -166,7 +170,7 @@ extension Machine {
         anyIsBusy = true
         watchHard(cpu)
       } else if !world.rcu.cpus[index].hasCallbacks,
-        !world.kfreeRCU.isTimerDue(of: cpu, at: now)
+        !world.kfreeRCU.isTimerDue(of: cpu, at: now), !(hasTimers && world.hasDueTimer(on: cpu))
       {
         continue
       }
@@ -175,11 +179,14 @@ extension Machine {
     watchRCU()
     setAlarm(
       anyIsBusy || world.rcu.isActive ? now + world.ticks.jiffy : world.kfreeRCU.firstTimer)
+    setAlarm(world.workloadTimer(after: now))
   }
 
   /// No CPU has anything to do but to wait for another, and nothing is to come.
   private var isStuck: Bool {
-    guard loose.count == 0, !world.rcu.isActive else { return false }
+    guard loose.count == 0, !world.rcu.isActive, world.firstWorkloadTimer == .never else {
+      return false
+    }
     return (0..<cpuCount).allSatisfy {
       let parked = [.queuedForLock, .awaitingSignal, .idle].contains(world.cpus[$0].activity)
       return parked && queue.time(of: CPUID($0).programLeaf) == .never
@@ -201,6 +208,7 @@ extension Machine {
     guard loose.firstPayload == Loose.tick.payload else { return false }
     let isWanted =
       world.ticks.busyCount > 0 || world.rcu.isActive || world.kfreeRCU.firstTimer < .never
+      || world.firstWorkloadTimer < .never
     guard world.ticks.next != loose.firstTime || !isWanted else { return false }
     if world.ticks.next == loose.firstTime { world.ticks.next = .never }
     _ = loose.pop()

@@ -15,6 +15,9 @@ extension Frame {
     case .sharedCallInterrupt: SharedCallInterrupt.name
     case .workerThread: WorkerThread.name
     case .flushWork: FlushWork.name
+    case .deferredSoftIRQ: DeferredSoftIRQ.name
+    case .stopMachine: StopMachine.name
+    case .cpuStopper: CPUStopper.name
     case .callRCU: CallRCU.name
     case .synchronizeRCU: SynchronizeRCU.name
     case .rcuBarrier: RCUBarrier.name

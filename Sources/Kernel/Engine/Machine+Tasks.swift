@@ -100,7 +100,19 @@ extension Machine {
     if world.tasks.all[task].heldCount != 0 { ownerLeaves(task, cpu) }
     world.tasks.all[task].state = nextState
     if nextState == .ready { enqueue(task, on: cpu) }
+    if nextState == .blocked, !world.tasks.all[task].worker.isNone { workerSleeps(task, on: cpu) }
     leave(cpu, task, state: nextState)
+  }
+
+  /// A kworker leaves its CPU to others: the next takes what waits.
+  @inline(never)
+  private mutating func workerSleeps(_ task: TaskID, on cpu: CPUID) {
+    let worker = world.tasks.all[task].worker
+    guard world.work.noteSleeping(worker, on: cpu), world.version.scheduler.managesWorkers,
+      let next = world.workerToKick(on: cpu), maySetOut(next)
+    else { return }
+    traceWakeup(of: next, on: cpu)
+    ready(next, on: cpu)
   }
 
   /// The bottom frame of a task returned.
@@ -157,6 +169,8 @@ extension Machine {
     world.cpus[cpu].preemptCount = world.tasks.all[task].preemptCount
     if world.tasks.all[task].isInUser { world.cpus[cpu].yielding |= CPU.isInUser }
     world.locks.unpark(context, from: world.tasks.all[task])
+    let worker = world.tasks.all[task].worker
+    if !worker.isNone { world.work.noteRunning(worker, on: cpu) }
     let base = Int32(taskStack(task) - 1)
     if !world.tasks.all[task].hasRun {
       world.tasks.all[task].hasRun = true
@@ -274,8 +288,19 @@ extension Machine {
   private mutating func maySetOut(_ task: TaskID) -> Bool {
     let (state, awaitsMutex) = (world.tasks.all[task].state, world.tasks.all[task].awaitsMutex)
     if state == .blocked, !awaitsMutex { return true }
-    if state == .running || awaitsMutex { world.tasks.all[task].wakeIsPending = true }
+    if state == .running || awaitsMutex || isAboutToBlock(task) {
+      world.tasks.all[task].wakeIsPending = true
+    }
     return false
+  }
+
+  /// Whether it was preempted between looking and sleeping.
+  private func isAboutToBlock(_ task: TaskID) -> Bool {
+    guard world.tasks.all[task].state == .ready,
+      case .asking = world.tasks.all[task].context.pause,
+      case .block = world.tasks.all[task].context.held
+    else { return false }
+    return true
   }
 
   /// The interrupt that tells a CPU of a task that another CPU made ready there: only now may it
@@ -288,6 +313,7 @@ extension Machine {
 
   /// How long the running task keeps its CPU when another has been made ready there.
   private func graceOfRunning(before task: TaskID) -> Duration {
+    if world.tasks.all[task].isUrgent { return .zero }
     let preempts = world.version.scheduler.wakeUpPreempts && world.tasks.all[task].isKernelThread
     return preempts ? .zero : Machine.sliceLength
   }
@@ -337,22 +363,5 @@ extension Machine {
     book(cpu, until: now)
     let left = queue.time(of: cpu.programLeaf) - now
     switchAway(from: cpu, pausing: .computing(left: left), nextState: .ready)
-  }
-
-  // MARK: Work queues
-
-  mutating func queueWork(_ item: WorkItem, on target: CPUID, from cpu: CPUID) -> Reply? {
-    guard world.work.add(item, on: target) else { return .bool(false) }
-    world.counters.add(.workItems)
-    if world.work.queues[target.index].worker.isNone {
-      world.work.queues[target.index].worker = world.tasks.make(
-        "kworker/\(target.index):0", on: target, isKernelThread: true,
-        entry: .workerThread(.start))
-    }
-    world.cpus[cpu].answer = .yes
-    guard let reply = wake(world.work.queues[target.index].worker, from: cpu) else { return nil }
-    world.cpus[cpu].answer = .none
-    _ = reply
-    return .bool(true)
   }
 }

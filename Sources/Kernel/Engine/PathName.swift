@@ -5,7 +5,8 @@ package enum PathName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case idle, script, program
   case handle_irq, __do_softirq, ksoftirqd, irq_thread, worker_thread, flush_work
   case smp_call_function_many_cond, __flush_smp_call_function_queue
-  case generic_smp_call_function_interrupt
+  case generic_smp_call_function_interrupt, run_timer_softirq
+  case stop_machine, multi_cpu_stop
   case __alloc_pages, get_page_from_freelist, rmqueue, rmqueue_bulk, __alloc_pages_slowpath
   case free_unref_page, free_pcppages_bulk, alloc_pages_bulk, drain_all_pages
   case refresh_cpu_vm_stats

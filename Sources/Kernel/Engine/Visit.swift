@@ -101,6 +101,9 @@ extension World {
   /// The frame of a softirq's handler: a program's, or the visit's.
   func softirqFrame(_ vector: SoftIRQ, on cpu: CPUID) -> Frame {
     if visit.wants(vector) { return .visit(.start) }
+    if program.deferred.count > 0, vector == .timer || vector == .tasklet || vector == .hi {
+      return .deferredSoftIRQ(.start(vector))
+    }
     return vector == .rcu ? .rcuCore(.start) : program.softirqFrame(vector, on: cpu)
   }
 }

@@ -23,6 +23,7 @@ package struct World: ~Copyable {
   package var tasks: Tasks
   package var work: WorkQueues
   package var ticks: Ticks
+  var stop: StopMachineState
   package var rcu: RCU
   package var kfreeRCU: KfreeRCU
   package var counters: Counters
@@ -63,6 +64,7 @@ package struct World: ~Copyable {
     tasks = Tasks(cpuCount: boot.cpuCount, threadsIRQs: boot.config.preemption == .rt)
     work = WorkQueues(cpuCount: boot.cpuCount)
     ticks = Ticks(cpuCount: boot.cpuCount, hz: boot.config.hz)
+    stop = StopMachineState(cpuCount: boot.cpuCount)
     rcu = RCU(cpuCount: boot.cpuCount)
     kfreeRCU = KfreeRCU(cpuCount: boot.cpuCount, boot.version.slab)
     counters = Counters()
@@ -96,6 +98,7 @@ package struct World: ~Copyable {
     tasks = other.tasks.clone()
     work = other.work.clone()
     ticks = other.ticks.clone()
+    stop = other.stop.clone()
     rcu = other.rcu.clone()
     kfreeRCU = other.kfreeRCU.clone()
     counters = other.counters.clone()

@@ -67,7 +67,18 @@ package struct Program: Sendable {
     }
   }
 
+  /// What is put off: a work item, a timer, or a tasklet, and its handler.
+  package struct Deferred: Sendable {
+    package enum Kind: UInt8, BitwiseCopyable, Sendable { case work, timer, tasklet, hiTasklet }
+    package var name: String
+    package var kind: Kind
+    package var entry = 0
+    package var slotCount = 0
+    package init(name: String, kind: Kind) { (self.name, self.kind) = (name, kind) }
+  }
+
   package var title = ""
+  package var deferred: [Deferred] = []
   package var code: [Op] = []
   package var threads: [Thread] = []
   package var groups: [Group] = []
@@ -178,6 +189,14 @@ package enum Op: BitwiseCopyable, Sendable {
   case vmUnmapAliases(operation: Int16)
   case drainAllPages(operation: Int16)
   case synchronizeRCU(operation: Int16)
+  /// Of `Program.deferred`; a CPU below zero is the own one.
+  case scheduleWork(Int16, cpu: Int16, operation: Int16)
+  /// Starts the timer of a delayed work item, unless it is pending.
+  case scheduleDelayed(Int16, distribution: Int32)
+  case flushWork(Int16, operation: Int16)
+  case taskletSchedule(Int16)
+  case modTimer(Int16, distribution: Int32)
+  case stopMachine(Int16, operation: Int16)
   /// A thread is done; a handler has handled its unit.
   case end
 }

@@ -71,6 +71,11 @@ extension ProgramState {
 }
 
 extension World {
+  /// Timers of the workload: whether one of a CPU is due, the first of all, the first after a time.
+  func hasDueTimer(on cpu: CPUID) -> Bool { program.dueTimer(of: cpu, at: now) != nil }
+  var firstWorkloadTimer: Instant { program.firstTimer }
+  func workloadTimer(after time: Instant) -> Instant { program.firstTimer(after: time) }
+
   /// Sources whose interrupts cannot be masked, one bit each.
   var nmiSources: UInt32 { program.nmiSources }
   func isNMI(_ source: Int) -> Bool { program.nmiSources & 1 << UInt32(source) != 0 }

@@ -47,6 +47,9 @@ extension ProgramPath {
     case .receive(let into):
       if world.isAhead { return again(id, place, &world) }
       return awaitMail(id, into, &world, cpu)
+    case .scheduleWork, .scheduleDelayed, .flushWork, .taskletSchedule, .modTimer,
+      .stopMachine:
+      return putOff(op, id, place, &world, cpu)
     case .end: return end(id, &world, cpu)
     default: return interpretKernel(op, id, &world, cpu)
     }

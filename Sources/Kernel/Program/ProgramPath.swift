@@ -24,6 +24,9 @@ package enum ProgramPath: Path {
   /// The softirq of a vector: the sources that raised it, one after the other.
   case softirq(SoftIRQ)
   case softirqUnit(SoftIRQ, ID<ProgramState.Activation>)
+  /// The handler of a work item, timer or tasklet.
+  case deferred(UInt16)
+  case raised(ID<ProgramState.Activation>)
 
   package static var name: PathName { .program }
   package mutating func step(_ world: inout World, on cpu: CPUID, _ reply: Reply) -> Step {
@@ -58,6 +61,8 @@ package enum ProgramPath: Path {
       return receive(id, into, &world, cpu)
     case .softirq(let vector): return nextUnit(vector, &world, cpu)
     case .softirqUnit(let vector, let id): return endUnit(vector, id, &world, cpu)
+    case .deferred(let index): return beginDeferred(index, &world)
+    case .raised(let id): return wakeKsoftirqd(id, &world, cpu)
     }
   }
 

@@ -104,6 +104,23 @@ package struct ProgramState: ~Copyable {
     package var arrivals: UInt64 = 0
   }
 
+  /// A work item, timer or tasklet of the workload.
+  struct DeferredRecord: BitwiseCopyable {
+    var kind = Program.Deferred.Kind.work
+    var entry: Int32 = 0
+    var activation = ID<Activation>.none
+    /// Queued, or its timer runs. Kernel: `WORK_STRUCT_PENDING`, `TASKLET_STATE_SCHED`.
+    var isPending = false
+    /// Kernel: `TASKLET_STATE_RUN`.
+    var isRunning = false
+    /// Where it is queued, waits for its time, or ran last.
+    var cpu = CPUID.none
+    /// Of a timer, also a delayed work item's.
+    var expires = Instant.never
+    /// Tasklets of a CPU run in this order.
+    var order: UInt32 = 0
+  }
+
   struct ChoiceRecord: BitwiseCopyable {
     var first: Int32 = 0
     var count: Int32 = 0
@@ -145,6 +162,9 @@ package struct ProgramState: ~Copyable {
   /// Hardirqs that ran for each source on each CPU. Kernel: `kstat_irqs`.
   var handledInterrupts: Buffer<UInt32>
   var handlers: Buffer<ID<Activation>>
+  var deferred: Buffer<DeferredRecord>
+  /// How often a tasklet was scheduled.
+  var taskletOrder: UInt32
   package var counters: Buffer<UInt64>
   package var latencies: Histograms
   package var failures: Buffer<UInt64>
@@ -187,7 +207,9 @@ package struct ProgramState: ~Copyable {
     localLocks = Buffer(0, .none)
     caches = Buffer(program.caches.count, .none)
     isDestroyed = Buffer(program.caches.count, false)
-    let slotCount = program.threads.reduce(0) { $0 + $1.slotCount } + 64
+    let slotCount =
+      program.threads.reduce(0) { $0 + $1.slotCount }
+      + program.deferred.reduce(0) { $0 + $1.slotCount } + 64
     slots = Buffer(slotCount, .empty)
     notes = .zeroed(slotCount)
     activations = Pool(capacity: program.threads.count + 8, blank: Activation())
@@ -195,6 +217,8 @@ package struct ProgramState: ~Copyable {
     pendingUnits = Buffer(program.sources.count * cpuCount, 0)
     handledInterrupts = Buffer(program.sources.count * cpuCount, 0)
     handlers = Buffer(program.sources.count * cpuCount * 2, .none)
+    deferred = Buffer(program.deferred.count, DeferredRecord())
+    taskletOrder = 0
     counters = Buffer(program.counters.count, 0)
     latencies = Histograms(count: program.operations.count)
     failures = Buffer(program.operations.count, 0)
@@ -205,6 +229,7 @@ package struct ProgramState: ~Copyable {
     fillChoices(program)
     fillThreads(program)
     fillSources(program)
+    fillDeferred(program)
   }
 
   private init(cloning other: borrowing ProgramState) {
@@ -234,6 +259,8 @@ package struct ProgramState: ~Copyable {
     pendingUnits = other.pendingUnits.clone()
     handledInterrupts = other.handledInterrupts.clone()
     handlers = other.handlers.clone()
+    deferred = other.deferred.clone()
+    taskletOrder = other.taskletOrder
     counters = other.counters.clone()
     latencies = other.latencies.clone()
     failures = other.failures.clone()

@@ -38,5 +38,6 @@ extension KernelVersion {
     calls: .v2_6_24,
     scheduler: SchedulerRules(
       wakeUpPreempts: true, softirqsHaveTime: false, leftToKsoftirqd: .none,
-      watchdogName: .none, rcuSaysItsName: false), locks: .v2_6_24)
+      watchdogName: .none, rcuSaysItsName: false, managesWorkers: false, roundsTimersUp: false),
+    locks: .v2_6_24)
 }

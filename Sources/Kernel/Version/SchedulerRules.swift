@@ -20,6 +20,12 @@ package struct SchedulerRules: BitwiseCopyable, Sendable, Equatable {
   /// Stalls of RCU are told with its name before them. Kernel: `print_other_cpu_stall()`
   /// (kernel/rcu/tree.c; 4.9, 4.19).
   package var rcuSaysItsName: Bool
+  /// When a kworker sleeps, another of its CPU takes the next item. Kernel: `wq_worker_sleeping()`
+  /// (kernel/workqueue.c; 3.0, not 2.6.32; remembered: from 2.6.36).
+  package var managesWorkers: Bool
+  /// A timer expires a tick after its own, and a far one later, where the wheel is coarser. Kernel:
+  /// `calc_index()` (kernel/time/timer.c; 6.12; remembered: from 4.8).
+  package var roundsTimersUp: Bool
 
   package enum WatchdogName: UInt8, BitwiseCopyable, Sendable {
     case none, nmi, ownForSoft, own

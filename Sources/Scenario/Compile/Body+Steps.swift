@@ -105,6 +105,9 @@ extension Body {
     case "lock": return lock(fields)
     case "unlock": return unlock(fields)
     case "raise": return raise(fields)
+    case "schedule_work", "schedule_work_on", "schedule_delayed_work", "flush_work",
+      "tasklet_schedule", "mod_timer", "stop_machine":
+      return putOff(name, fields, span)
     case "hand_over": return handOver(fields, span)
     case "repeat": return repeated(fields, span)
     case "when": return when(fields, span)

@@ -5,7 +5,7 @@ import Kernel
 /// Each list of steps is balanced by itself: what it takes it gives up, so nothing is held where a
 /// turn ends. What a failure leaves behind is put after the turn, out of the way of the hot path.
 final class Body {
-  enum Role { case thread, hardirq, softirq, nmi }
+  enum Role { case thread, hardirq, softirq, work, nmi }
 
   struct Slot {
     var index: Int
@@ -50,6 +50,8 @@ final class Body {
   var repeatDepth = 0
   var raised: Set<SoftIRQ> = []
   var hasPicked = false
+  /// It puts work off, and so may go on for ever.
+  var putsOff = false
   /// Names of prefilled sheaves, which are no objects.
   var sheaves: Set<String> = []
 

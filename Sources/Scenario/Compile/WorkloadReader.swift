@@ -18,6 +18,7 @@ struct WorkloadReader {
     if let caches = tree["caches"], !caches.isNothing { readCaches(caches) }
     if let buckets = tree["buckets"], !buckets.isNothing { readBuckets(buckets) }
     if let locks = tree["locks"], !locks.isNothing { readLocks(locks) }
+    declareDeferred(tree)
     let threads = entries(tree["threads"], "`threads:`")
     let interrupts = entries(tree["interrupts"], "`interrupts:`")
     if threads.isEmpty, interrupts.isEmpty, findings.isEmpty {
@@ -27,11 +28,15 @@ struct WorkloadReader {
     }
     let places = resolve(threads, interrupts)
     findReceivers(threads, interrupts, places)
+    for section in Self.sections {
+      if let part = tree[section] { findHandOvers(in: part, [:]) }
+    }
     for source in interrupts { noteVectors(source) }
     for (index, thread) in threads.enumerated() { readThread(thread, places[index], index) }
     for (index, source) in interrupts.enumerated() {
       readInterrupt(source, places[threads.count + index])
     }
+    readDeferred(tree)
     let program = builder.program
     let activations = program.threads.count + program.sources.reduce(0) { $0 + 2 * $1.cpus.count }
     if activations > ScenarioLimits.activationsMax {

@@ -127,6 +127,7 @@ struct ResultNames {
   /// The first words of the kernel's lock names.
   static let kernelLocks = [
     "list_lock", "slab_mutex", "zone", "pcp", "vmap", "vmap_purge_lock", "free_vmap_area_lock",
+    "call_lock", "call_function.lock", "call_single_queue",
   ]
 
   private var cacheNames: [String] { kmallocCaches + program.caches.map(\.name) }

@@ -5,7 +5,8 @@ import Kernel
 package enum Words {
   package static let top = [
     "scenario", "title", "description", "include", "machine", "kernel", "costs", "params",
-    "caches", "buckets", "locks", "threads", "interrupts", "run", "measure", "expect",
+    "caches", "buckets", "locks", "work", "timers", "tasklets", "threads", "interrupts", "run",
+    "measure", "expect",
   ]
   package static let machine = [
     "topology", "cpu", "memory", "cpus", "clock", "apic", "guest", "idle",
@@ -23,6 +24,7 @@ package enum Words {
   ]
   package static let thread = ["name", "on", "slots", "start", "steps", "loop", "each"]
   package static let slots = ["name", "count"]
+  package static let deferred = ["do", "hi"]
   package static let interrupt = ["name", "cpus", "arrivals", "hardirq", "softirq", "nmi"]
   package static let softirq = ["budget", "each"]
   package static let arrivals = ["poisson", "every", "uniform", "burst", "units"]
@@ -142,6 +144,20 @@ package enum Words {
     Step(name: "kmem_cache_return_sheaf", keys: ["sheaf"], required: ["sheaf"], main: "sheaf"),
   ]
 
+  /// Work put off, in the kernel's spelling.
+  private static let deferring: [Step] = [
+    Step(name: "schedule_work", keys: ["work"], required: ["work"], main: "work"),
+    Step(
+      name: "schedule_work_on", keys: ["work", "cpu"], required: ["work", "cpu"], main: nil),
+    Step(
+      name: "schedule_delayed_work", keys: ["work", "delay"], required: ["work", "delay"],
+      main: nil),
+    Step(name: "flush_work", keys: ["work"], required: ["work"], main: "work"),
+    Step(name: "stop_machine", keys: ["work"], required: ["work"], main: "work"),
+    Step(name: "tasklet_schedule", keys: ["tasklet"], required: ["tasklet"], main: "tasklet"),
+    Step(name: "mod_timer", keys: ["timer", "delay"], required: ["timer", "delay"], main: nil),
+  ]
+
   private static let own: [Step] = [
     Step(name: "work", keys: distributions, required: [], main: nil),
     Step(name: "user_work", keys: distributions, required: [], main: nil),
@@ -176,7 +192,7 @@ package enum Words {
     ] + predicates.map(\.name)
 
   package static let steps: [Step] =
-    allocating + reallocating + bulk + sheaves
+    allocating + reallocating + bulk + sheaves + deferring
     + objects(
       "kfree_sensitive", "kfree_rcu", "kfree_rcu_mightsleep", "ksize", "free_pages",
       "vfree_atomic", "vunmap", "vm_unmap_ram", "forget")
@@ -197,7 +213,7 @@ package enum Words {
     "kmemdup", "kstrdup",
     "mempool_create", "mempool_alloc", "mempool_free", "dma_pool_alloc", "alloc_percpu",
     "free_percpu", "rcu_read_lock", "rcu_read_unlock",
-    "call_rcu", "queue_work", "schedule_work", "wait_event", "wake_up",
+    "call_rcu", "queue_work", "wait_event", "wake_up",
   ]
 
   /// Kernel spellings of what is called otherwise here.

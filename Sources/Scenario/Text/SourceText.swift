@@ -132,6 +132,8 @@ package struct Span: Sendable {
 
 /// What a scenario may be at most. Errors name the limit they speak of.
 package enum ScenarioLimits {
+  /// Work items, timers and tasklets.
+  package static let deferredMax = 256
   /// Unit: bytes.
   package static let fileBytesMax = 1 << 20
   /// Levels of lists and mappings inside one another.
