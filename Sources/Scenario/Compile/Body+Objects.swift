@@ -188,7 +188,7 @@ extension Body {
 
   func flags(_ name: String, _ fields: Tree, _ span: Span) -> GFPFlags? {
     if let tree = fields["gfp"] { return builder.gfp(tree) }
-    if !isThread, Words.step(name)?.keys.contains("gfp") == true {
+    if !isTask, Words.step(name)?.keys.contains("gfp") == true {
       findings.add(
         .missingKey, "`\(name)` in a handler needs `gfp:`", at: span,
         notes: ["handlers may not sleep: GFP_ATOMIC or GFP_NOWAIT keep the kernel's rules"])

@@ -58,6 +58,8 @@ final class Body {
   var reading: Reading { builder.reading }
   var findings: Findings { builder.findings }
   var isThread: Bool { role == .thread }
+  /// Whether a task runs it.
+  var isTask: Bool { role == .thread || role == .work }
   var here: Int { builder.program.code.count }
 
   init(_ builder: ProgramBuilder, role: Role, name: String) {
