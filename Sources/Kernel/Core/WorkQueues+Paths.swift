@@ -53,7 +53,9 @@ extension World {
   mutating func workerToKick(on cpu: CPUID) -> TaskID? {
     let queue = work.queues[cpu.index]
     if !version.scheduler.managesWorkers, !queue.firstWorker.isNone {
-      return work.workers[queue.firstWorker].task
+      // One that is at an item, asleep or not, comes to the next by itself.
+      let worker = work.workers[queue.firstWorker]
+      return worker.isBusy ? nil : worker.task
     }
     guard queue.running == 0 else { return nil }
     if !queue.firstIdle.isNone { return work.workers[queue.firstIdle].task }
