@@ -75,7 +75,8 @@ package enum OnEachCPU: Path {
   private mutating func begin(
     _ function: CallFunction, _ world: inout World, _ cpu: CPUID
   ) -> Step {
-    if world.cpus[cpu].irqsOff > 0 || !world.cpus[cpu].preemptCount.inTask {
+    let isAllowed = world.cpus[cpu].irqsOff == 0 && world.cpus[cpu].preemptCount.inTask
+    if !isAllowed {
       world.complain(
         .ipiIRQsOff,
         "smp_call_function_many_cond with interrupts off, or in an interrupt, may deadlock", on: cpu

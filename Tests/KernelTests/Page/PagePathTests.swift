@@ -175,7 +175,7 @@ import Topology
     let kernel = Frame.allocPages(.start(order: .zero, gfp: .kernel, node: .any))
     let atomic = Frame.allocPages(.start(order: .zero, gfp: .atomic, node: .any))
     bench.run([.disable(.irqs), .call(atomic), .call(kernel), .enable(.irqs)])
-    #expect(bench.kinds == [.sleepingInAtomic])
+    #expect(bench.kinds == [.irqsOffGFP])
     #expect(bench.machine.world.complaints.violations[0].path == ["script", "__alloc_pages"])
     #expect(bench.records(of: .mmPageAlloc).count == 2)
   }
